@@ -4,12 +4,15 @@
 mod callback;
 mod checkout;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod event;
 mod form;
 mod gateway;
 mod guard;
 pub mod ledger;
+pub mod ledgers;
 mod money;
 mod payment;
 mod redirect;
