@@ -1,6 +1,7 @@
 //! kessai takes payments through a gateway's hosted payment page.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod addresses;
 mod callback;
 mod checkout;
 mod clock;
@@ -8,6 +9,7 @@ mod error;
 mod event;
 mod form;
 mod gateway;
+pub mod gateways;
 mod guard;
 pub mod ledger;
 mod money;
@@ -19,6 +21,7 @@ pub mod sign;
 pub mod transport;
 mod verified;
 
+pub use self::addresses::Addresses;
 pub use self::callback::{Callback, CallbackError, CallbackLimits};
 pub use self::checkout::{
     Checkout, CheckoutRequest, CheckoutRequestBuilder, ContentDigest, Email, LineItem, Locale, RequestError,

@@ -97,6 +97,11 @@ impl SigningKeys {
         Ok(())
     }
 
+    /// Is there a key whose text has this property? For telling apart secrets that were put in each other's place.
+    pub(crate) fn any(&self, property: impl Fn(&str) -> bool) -> bool {
+        self.keys.iter().any(|(key, _)| property(key.expose()))
+    }
+
     /// Checks `tags` over `prefix` followed by `message`, and hands back the message as proven if one of the keys made
     /// one of the tags. `at` decides which keys still count.
     ///
