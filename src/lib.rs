@@ -3,6 +3,7 @@
 
 mod addresses;
 mod callback;
+pub mod cashier;
 mod checkout;
 mod clock;
 mod error;
@@ -18,11 +19,13 @@ mod redirect;
 mod reference;
 mod secret;
 pub mod sign;
+mod trace;
 pub mod transport;
 mod verified;
 
 pub use self::addresses::Addresses;
 pub use self::callback::{Callback, CallbackError, CallbackLimits};
+pub use self::cashier::{Cashier, OpenError, ReturnPage, Standing, SweepPolicy};
 pub use self::checkout::{
     Checkout, CheckoutRequest, CheckoutRequestBuilder, ContentDigest, Email, LineItem, Locale, RequestError,
 };

@@ -120,7 +120,7 @@ impl StoredAttempt {
             payment: None,
             opened: false,
             asks: 0,
-            next_ask: None,
+            next_ask: Some(expected.created_at + super::rules::FIRST_ASK),
             expected,
         }
     }

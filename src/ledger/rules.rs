@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Applied, HeldReason, Judgement, RecordKind, StoredAttempt};
+use super::{Applied, HeldReason, Judgement, Mismatch, RecordKind, StoredAttempt};
 use crate::event::PaymentEvent;
 use crate::payment::{Move, PaymentStatus};
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
@@ -79,6 +79,12 @@ fn weigh(situation: Situation<'_>, event: &Verified<PaymentEvent>, pays: bool) -
     let ours = attempt.reference();
     if transaction_of.is_some_and(|owner| owner != ours) {
         return hold(situation, event, HeldReason::TransactionBound);
+    }
+    // Judged before this transaction began: the names may have been bound to others in between.
+    let subject = &event.value().subject;
+    let differs = |ours: &Option<_>, theirs: &Option<_>| ours.is_some() && theirs.is_some() && ours != theirs;
+    if differs(&attempt.payment, &subject.payment) || differs(&attempt.checkout, &subject.checkout) {
+        return hold(situation, event, HeldReason::Mismatch(Mismatch::Reference));
     }
     let hearing = attempt.status.hearing(said);
     let moves = match hearing {
@@ -169,6 +175,27 @@ fn applied(from: PaymentStatus, event: &Verified<PaymentEvent>) -> RecordKind {
         gateway_status: said.snapshot.gateway_status.clone(),
         evidence: event.evidence().to_hex(),
     }
+}
+
+/// How long after it was written an attempt is first asked about by itself: long enough for a shopper and a callback.
+pub(super) const FIRST_ASK: Duration = Duration::from_secs(2 * 60);
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// When to ask about an attempt again by itself: twice as late each time up to an hour, and once more right after its page
+/// expires. Nothing for one that is over.
+#[must_use]
+pub fn next_ask(attempt: &StoredAttempt, now: SystemTime) -> Option<SystemTime> {
+    if attempt.status.is_final() || !blocks(attempt, now) {
+        return None;
+    }
+    let doubled = FIRST_ASK.saturating_mul(2_u32.saturating_pow(attempt.asks.min(16)));
+    let next = now + doubled.min(LONGEST_WAIT);
+    let after_expiry = attempt.expires_at + FIRST_ASK;
+    Some(if now < after_expiry && after_expiry < next {
+        after_expiry
+    } else {
+        next
+    })
 }
 
 /// How long after its expiry an attempt that was never confirmed stops blocking its order. The shopper never got an
