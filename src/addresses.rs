@@ -100,6 +100,7 @@ impl Addresses {
     }
 
     /// Is this target one below the cancel path?
+    #[allow(dead_code, reason = "only gateways ask, and a build may have none")]
     pub(crate) fn is_cancel(&self, target: &str) -> bool {
         target.split('?').next() == Some(self.cancel_path().as_str())
     }

@@ -454,9 +454,12 @@ fn success<'a, T: serde::Deserialize<'a>>(response: &'a Response<Bytes>) -> Resu
     if response.status() != StatusCode::OK {
         return Err(failure(response));
     }
-    serde_json::from_slice(response.body()).map_err(|_| {
-        Error::protocol("the answer is not of the documented form").with_request_id(request_id(response).as_deref())
-    })
+    std::str::from_utf8(response.body())
+        .ok()
+        .and_then(wire::object)
+        .ok_or_else(|| {
+            Error::protocol("the answer is not of the documented form").with_request_id(request_id(response).as_deref())
+        })
 }
 
 /// The table of sheet section 12.

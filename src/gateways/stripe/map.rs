@@ -279,6 +279,7 @@ pub(super) fn status_event(session: &wire::Session<'_>, config: &Config, at: Sys
         .with_amount(from_wire(session.amount_total, session.currency.as_deref()))
         .with_refunded(refunded);
     // An answer has no id. The same fact gives the same one, so that asking twice is heard once.
+    let word = snapshot.gateway_status.as_str();
     let fact = format!("{}/{word}/{}", session.id, refunded.map_or(0, Money::minor_units));
     let id = EventId::new(format!("ask:{fact}")).ok()?;
     let environment = session.livemode.map_or(other(config.environment), environment);
