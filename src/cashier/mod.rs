@@ -140,7 +140,7 @@ impl CashierBuilder {
             budget,
         } = self;
         let mut registry = Gateways::new();
-        let mut environments = gateways.iter().map(|gateway| gateway.environment());
+        let mut environments = gateways.iter().map(Gateway::environment);
         let first = environments
             .next()
             .ok_or(ConfigError::Gateways("no gateway is configured"))?;

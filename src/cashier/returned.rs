@@ -141,10 +141,11 @@ impl Cashier {
 fn standing(attempt: &StoredAttempt, paid: bool, answer: Answer) -> Standing {
     match attempt.status {
         _ if paid => Standing::Paid,
-        PaymentStatus::Pending | PaymentStatus::Authorized => Standing::Pending,
         PaymentStatus::Cancelled | PaymentStatus::Failed | PaymentStatus::Expired => Standing::NotPaid,
-        // Money came and the order may not be fulfilled by it: a human looks.
-        PaymentStatus::Captured
+        // Money is on its way; or it came, and the order may not be fulfilled by it, so a human looks.
+        PaymentStatus::Pending
+        | PaymentStatus::Authorized
+        | PaymentStatus::Captured
         | PaymentStatus::PartiallyRefunded
         | PaymentStatus::Refunded
         | PaymentStatus::Disputed => Standing::Pending,

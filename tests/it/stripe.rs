@@ -572,12 +572,20 @@ fn amounts_that_stripe_cannot_express_are_refused_before_anything_is_written() {
 
 // ----- webhooks -----
 
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
 fn signed(body: &str, age: u64) -> Callback {
     let now = start();
     let t = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() - age;
     let keys = SigningKeys::from_texts([SIGNING_SECRET]).unwrap();
     let tag = keys.sign(Mac::HmacSha256, &[format!("{t}.").as_bytes(), body.as_bytes()]);
-    let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&tag);
     let request = http::Request::post("/pay/stripe/notification")
         .header("Stripe-Signature", format!("t={t},v1={hex}"))
         .body(Bytes::from(body.to_owned()))
@@ -827,7 +835,7 @@ fn signed_within(limits: kessai::CallbackLimits, body: &str) -> Callback {
     let t = start().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let keys = SigningKeys::from_texts([SIGNING_SECRET]).unwrap();
     let tag = keys.sign(Mac::HmacSha256, &[format!("{t}.").as_bytes(), body.as_bytes()]);
-    let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&tag);
     let request = http::Request::post("/")
         .header("Stripe-Signature", format!("t={t},v1={hex}"))
         .body(Bytes::from(body.to_owned()))

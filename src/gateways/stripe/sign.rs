@@ -115,8 +115,8 @@ impl Header {
         Ok(())
     }
 
-    fn tags(&self) -> impl Iterator<Item = &[u8; TAG]> + Clone {
-        self.tags.iter().take(self.count)
+    fn tags(&self) -> &[[u8; TAG]] {
+        self.tags.get(..self.count).unwrap_or_default()
     }
 }
 
@@ -219,6 +219,6 @@ mod tests {
         let upper = "A".repeat(64);
         let value = format!("v1=,v1={upper},v1=zz,t=1,v1={tag},v1={}", &tag[1..]);
         let header = Header::read(value.as_bytes()).unwrap();
-        assert_eq!(header.tags().collect::<Vec<_>>(), [&[0xaa; 32]]);
+        assert_eq!(header.tags(), [[0xaa; 32]]);
     }
 }
