@@ -806,8 +806,7 @@ fn signed_bodies_that_are_no_events_are_refused() {
         let refused = stripe.verify(&callback).err();
         assert!(
             matches!(refused, Some(VerifyError::Payload(_))),
-            "{:.100}: {refused:?}",
-            body
+            "{body:.100}: {refused:?}"
         );
     }
 }

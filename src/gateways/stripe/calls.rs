@@ -534,11 +534,10 @@ fn advice(response: &Response<Bytes>) -> RetryAdvice {
         .headers()
         .get("stripe-should-retry")
         .map(http::HeaderValue::as_bytes);
-    let again = match (asked, response.status().as_u16()) {
-        (Some(b"true"), _) => true,
-        (Some(b"false"), _) => false,
-        (_, 409 | 429 | 500..=599) => true,
-        _ => false,
+    let again = match asked {
+        Some(b"true") => true,
+        Some(b"false") => false,
+        _ => matches!(response.status().as_u16(), 409 | 429 | 500..=599),
     };
     if again { RetryAdvice::Again } else { RetryAdvice::Stop }
 }

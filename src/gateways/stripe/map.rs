@@ -121,14 +121,14 @@ pub(super) fn locale(locale: &Locale) -> Option<&'static str> {
 
 /// What a verified delivery says.
 pub(super) fn notification(
-    event: wire::Event<'_>,
+    event: &wire::Event<'_>,
     config: &Config,
     received_at: SystemTime,
 ) -> Result<Notification, VerifyError> {
     let as_of = event.created.and_then(time).unwrap_or(received_at);
     let id = EventId::new(event.id.as_ref()).map_err(|_| VerifyError::Payload("the event's id is not an id"))?;
     let mut events = Vec::new();
-    if let Some(news) = news(&event)? {
+    if let Some(news) = news(event)? {
         let status = PaymentSnapshot::new(news.status, GatewayWord::new(&news.word), as_of)
             .with_amount(news.amount)
             .with_refunded(news.refunded);

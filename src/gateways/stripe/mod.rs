@@ -64,7 +64,7 @@ impl Stripe {
     pub fn verify(&self, callback: &Callback) -> Result<Verified<Notification>, VerifyError> {
         let event = sign::verify(callback, &self.config.signing_keys, self.config.tolerance)?;
         let at = callback.received_at();
-        event.try_map(|body| map::notification(wire::Event::read(body)?, &self.config, at))
+        event.try_map(|body| map::notification(&wire::Event::read(body)?, &self.config, at))
     }
 
     /// The create call as plain data, for those who send it themselves.
@@ -127,10 +127,10 @@ impl Gateway for Stripe {
             Params::parse(query.as_bytes()).map_err(|_| VerifyError::Malformed("the return's query is not a form"))?;
         // The one thing that Stripe puts into a return, and only because the return URL asked for it (sheet section 6).
         let session = params.value("session_id").and_then(|id| GatewayReference::new(id).ok());
-        let mut hint = ReturnHint::default();
-        hint.subject = Subject::new().with_checkout(session);
-        hint.cancelled = self.config.addresses.is_cancel(callback.target());
-        Ok(hint)
+        Ok(ReturnHint {
+            subject: Subject::new().with_checkout(session),
+            cancelled: self.config.addresses.is_cancel(callback.target()),
+        })
     }
 
     fn acknowledge(&self, _about: Result<&Received, &VerifyError>, ack: Ack) -> http::Response<Bytes> {

@@ -89,7 +89,7 @@ pub(super) struct Session<'a> {
     pub(super) expires_at: Option<u64>,
 }
 
-/// A PaymentIntent.
+/// A `PaymentIntent`.
 #[derive(Deserialize)]
 pub(super) struct PaymentIntent<'a> {
     #[serde(borrow)]
