@@ -264,7 +264,7 @@ impl Error {
 
 /// Codes and ids come from outside and end in logs: one line, bounded, visible characters only (PAY-38).
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_graphic()).take(100).collect()
+    text.chars().filter(char::is_ascii_graphic).take(100).collect()
 }
 
 impl fmt::Display for Error {
@@ -310,10 +310,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as _)
     }
 }
 

@@ -159,4 +159,6 @@ pub enum Received {
 pub struct ReturnHint {
     /// What the gateway appended, if anything. Only ever used to choose what to ask.
     pub subject: Subject,
+    /// True if the browser came by the cancel address. The page may still be open, and may still be paid.
+    pub cancelled: bool,
 }

@@ -1,7 +1,9 @@
 //! kessai takes payments through a gateway's hosted payment page.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod addresses;
 mod callback;
+pub mod cashier;
 mod checkout;
 mod clock;
 #[cfg(feature = "conformance")]
@@ -10,6 +12,7 @@ mod error;
 mod event;
 mod form;
 mod gateway;
+pub mod gateways;
 mod guard;
 pub mod ledger;
 pub mod ledgers;
@@ -19,10 +22,13 @@ mod redirect;
 mod reference;
 mod secret;
 pub mod sign;
+mod trace;
 pub mod transport;
 mod verified;
 
+pub use self::addresses::Addresses;
 pub use self::callback::{Callback, CallbackError, CallbackLimits};
+pub use self::cashier::{Cashier, OpenError, ReturnPage, Standing, SweepPolicy};
 pub use self::checkout::{
     Checkout, CheckoutRequest, CheckoutRequestBuilder, ContentDigest, Email, LineItem, Locale, RequestError,
 };

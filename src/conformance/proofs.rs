@@ -95,7 +95,7 @@ impl TestGateway {
         let tag = self.keys.sign(Mac::HmacSha256, &[PREFIX, &body]);
         let proven = self
             .keys
-            .verify(Mac::HmacSha256, PREFIX, &body, [tag], at)
+            .verify(Mac::HmacSha256, PREFIX, &body, &[tag], at)
             .map_err(say)?;
         proven.try_map(|body| read(body, at))
     }

@@ -60,7 +60,8 @@ impl std::error::Error for Mismatch {}
 /// A proven event that is not the expected payment. It keeps the event, because authentic news is never thrown away.
 #[derive(Clone, Debug)]
 pub struct Rejected {
-    event: Verified<PaymentEvent>,
+    // Boxed, because it is the error of a function whose success is small.
+    event: Box<Verified<PaymentEvent>>,
     mismatch: Mismatch,
 }
 
@@ -198,7 +199,10 @@ impl ExpectedPayment {
             .or_else(|| (said.snapshot.amount.is_none()).then_some(Mismatch::Amount))
             .or_else(|| (!self.capture.is_paid_by(said.snapshot.status)).then_some(Mismatch::Status));
         match mismatch {
-            Some(mismatch) => Err(Rejected { event, mismatch }),
+            Some(mismatch) => Err(Rejected {
+                event: Box::new(event),
+                mismatch,
+            }),
             None => Ok(Accepted {
                 attempt: self.attempt.clone(),
                 event,

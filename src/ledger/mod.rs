@@ -36,12 +36,12 @@ use crate::transport::BoxFuture;
 pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// Writes down what is expected, before anything leaves. Refused if the order is paid already, or if another attempt
     /// of it could still be paid; both in one transaction with the writing, so that of two callers one writes.
+    ///
+    /// The attempt is written as [`StoredAttempt::new`] has it, so it is due to be asked about by itself from the start:
+    /// a process that dies right afterwards leaves nothing behind that nobody asks about.
     fn expect<'a>(&'a self, expected: &'a ExpectedPayment) -> BoxFuture<'a, Result<Expected, StoreError>>;
 
     /// Binds what the gateway called the checkout to the attempt. A reference belongs to one attempt for ever.
-    ///
-    /// If nobody said yet when to ask about the attempt, it is due when its page can no longer be used: a process that
-    /// dies before it calls [`asked`](Self::asked) leaves nothing behind that nobody asks about.
     fn opened<'a>(
         &'a self,
         attempt: &'a AttemptReference,

@@ -195,6 +195,24 @@ fn applied(from: PaymentStatus, event: &Verified<PaymentEvent>) -> RecordKind {
     }
 }
 
+/// How long after it was written an attempt is first asked about by itself: long enough for a shopper and a callback.
+pub(super) const FIRST_ASK: Duration = Duration::from_secs(2 * 60);
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// When to ask about an attempt again by itself: twice as late each time up to an hour, and once more right after its page
+/// expires. Nothing for one that is over.
+#[must_use]
+pub fn next_ask(attempt: &StoredAttempt, now: SystemTime) -> Option<SystemTime> {
+    if attempt.status.is_final() || !blocks(attempt, now) {
+        return None;
+    }
+    let doubled = FIRST_ASK.saturating_mul(2_u32.saturating_pow(attempt.asks.min(16)));
+    let next = now.checked_add(doubled.min(LONGEST_WAIT))?;
+    let after_expiry = attempt.expires_at.checked_add(FIRST_ASK);
+    let sooner = after_expiry.filter(|after_expiry| now < *after_expiry && *after_expiry < next);
+    Some(sooner.unwrap_or(next))
+}
+
 /// How long after its expiry an attempt that was never confirmed stops blocking its order. The shopper never got an
 /// address for it, so nobody can have paid it; the hour is for clocks that differ.
 const UNOPENED_GRACE: Duration = Duration::from_secs(3600);

@@ -274,6 +274,7 @@ impl State {
         let at = kept(expected.created_at)?;
         let mut attempt = StoredAttempt::new(expected.clone());
         attempt.expires_at = kept(attempt.expires_at)?;
+        attempt.next_ask = attempt.next_ask.map(kept).transpose()?;
         if let Some(paid) = self.right_of(&expected.order) {
             return Ok(Expected::Paid(paid.attempt.clone()));
         }
@@ -320,9 +321,6 @@ impl State {
         let row = self.row(attempt)?;
         row.attempt.opened = true;
         row.attempt.expires_at = expires_at.unwrap_or(row.attempt.expires_at);
-        if row.attempt.next_ask.is_none() && !row.attempt.status.is_final() {
-            row.attempt.next_ask = Some(row.attempt.expires_at);
-        }
         let checkout = row.attempt.checkout.clone();
         self.record(at, attempt, RecordKind::Opened { checkout });
         Ok(binding)

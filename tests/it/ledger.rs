@@ -1,5 +1,5 @@
 //! Both ledgers pass the shared suite, and the file is guarded as its page says.
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of tests
+#![allow(clippy::print_stdout, reason = "which case takes how long")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::LedgerSource;
 use super::desk::{Desk, Found, all, at, same};
 use crate::conformance::proofs::say;
-use crate::ledger::{AskDue, Opened};
+use crate::ledger::{AskDue, CloseReason, StoredAttempt};
 use crate::payment::PaymentStatus;
 use crate::reference::AttemptReference;
 
@@ -88,41 +88,20 @@ pub(super) async fn asking_counts_until_the_state_moves_and_ends_with_it(source:
     same("nothing is due", &desk.due(100_000, 9).await?, &vec![])
 }
 
-pub(super) async fn an_opened_attempt_is_due_when_its_page_ends(source: &dyn LedgerSource) -> Found {
+pub(super) async fn an_attempt_is_due_by_itself_from_the_start(source: &dyn LedgerSource) -> Found {
     let desk = Desk::fresh(source).await?;
-    let by_plan = desk.open("order-1").await?;
-    let next = desk.stored(&by_plan.attempt).await?.next_ask;
-    same("as we asked for", &next, &Some(by_plan.expires_at))?;
+    let unopened = desk.written("order-1").await?;
+    let opened = desk.open("order-2").await?;
+    for expected in [&unopened, &opened] {
+        let wanted = StoredAttempt::new(expected.clone()).next_ask;
+        same("due", &desk.stored(&expected.attempt).await?.next_ask, &wanted)?;
+    }
+    let both = vec![unopened.attempt.clone(), opened.attempt.clone()];
+    same("handed out", &desk.due(100_000, 9).await?, &both)?;
 
-    let by_gateway = desk.written("order-2").await?;
-    let opened = Opened {
-        expires_at: Some(at(99)),
-        ..Opened::default()
-    };
-    let _bound = desk
-        .ledger
-        .opened(&by_gateway.attempt, &opened, at(1))
-        .await
-        .map_err(say)?;
-    same(
-        "as the gateway says",
-        &desk.stored(&by_gateway.attempt).await?.next_ask,
-        &Some(at(99)),
-    )?;
-
-    let scheduled = desk.written("order-3").await?;
-    desk.asked(&scheduled.attempt, Some(at(7))).await?;
-    let _bound = desk
-        .ledger
-        .opened(&scheduled.attempt, &opened, at(1))
-        .await
-        .map_err(say)?;
-    same(
-        "as was said before",
-        &desk.stored(&scheduled.attempt).await?.next_ask,
-        &Some(at(7)),
-    )?;
-
-    let unopened = desk.written("order-4").await?;
-    same("without a page", &desk.stored(&unopened.attempt).await?.next_ask, &None)
+    // What never came to be is not asked about any more, and what ended is not either.
+    let close = desk.ledger.close(&unopened.attempt, CloseReason::NotSent, at(100_001));
+    close.await.map_err(say)?;
+    let _ended = desk.hears(&opened, PaymentStatus::Expired).await?;
+    same("afterwards", &desk.due(200_000, 9).await?, &vec![])
 }

@@ -139,7 +139,7 @@ cases! {
         many_sweeps_never_get_the_same_attempt,
         a_lease_that_ran_out_hands_the_attempt_out_again,
         asking_counts_until_the_state_moves_and_ends_with_it,
-        an_opened_attempt_is_due_when_its_page_ends;
+        an_attempt_is_due_by_itself_from_the_start;
     keeping:
         a_note_is_taken_once,
         records_follow_each_other_without_a_gap_and_never_change,

@@ -15,7 +15,9 @@ use crate::payment::PaymentStatus;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
 
 pub(super) fn expect(db: &Connection, expected: &ExpectedPayment) -> Result<Expected, Trouble> {
-    let (at, expires_at) = (micros(expected.created_at)?, micros(expected.expires_at)?);
+    let new = StoredAttempt::new(expected.clone());
+    let (at, expires_at) = (micros(expected.created_at)?, micros(new.expires_at)?);
+    let next_ask = new.next_ask.map(micros).transpose()?;
     if let Some(payer) = read::payer_of(db, &expected.order)? {
         return Ok(Expected::Paid(payer));
     }
@@ -25,9 +27,8 @@ pub(super) fn expect(db: &Connection, expected: &ExpectedPayment) -> Result<Expe
         return Ok(Expected::Open(Box::new(open)));
     }
     let json = serde_json::to_string(expected).map_err(|error| StoreError::new("it cannot be written down", error))?;
-    let sql = "INSERT INTO attempts (attempt, merchant_order, gateway, account, expected, created_at, status, expires_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let created = PaymentStatus::Created.as_str();
+    let sql = "INSERT INTO attempts (attempt, merchant_order, gateway, account, expected, created_at, status, expires_at, \
+               next_ask) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let row = (
         expected.attempt.as_str(),
         expected.order.as_str(),
@@ -35,8 +36,9 @@ pub(super) fn expect(db: &Connection, expected: &ExpectedPayment) -> Result<Expe
         expected.account.as_str(),
         json,
         at,
-        created,
+        new.status.as_str(),
         expires_at,
+        next_ask,
     );
     run(db, sql, row)?;
     record(db, at, &expected.attempt, &RecordKind::expected(expected))?;
@@ -62,9 +64,8 @@ pub(super) fn opened(
     }
     let expires_at = micros(opened.expires_at.unwrap_or(stored.expires_at))?;
     bind(db, attempt, opened.checkout.as_ref(), opened.payment.as_ref())?;
-    let sql = "UPDATE attempts SET opened = 1, expires_at = ?2, next_ask = coalesce(next_ask, ?3) WHERE attempt = ?1";
-    let first_ask = (!stored.status.is_final()).then_some(expires_at);
-    run(db, sql, (attempt.as_str(), expires_at, first_ask))?;
+    let sql = "UPDATE attempts SET opened = 1, expires_at = ?2 WHERE attempt = ?1";
+    run(db, sql, (attempt.as_str(), expires_at))?;
     let checkout = stored.checkout.or_else(|| opened.checkout.clone());
     record(db, at, attempt, &RecordKind::Opened { checkout })?;
     Ok(binding)
