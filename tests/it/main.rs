@@ -10,6 +10,8 @@
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
 mod ledger;
+mod ledger_crash;
+mod ledger_race;
 mod money;
 mod stripe;
 mod support;
