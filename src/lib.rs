@@ -51,6 +51,8 @@ mod callback;
 pub mod cashier;
 mod checkout;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod event;
 mod form;
@@ -59,6 +61,7 @@ pub mod gateways;
 mod guard;
 pub mod guide;
 pub mod ledger;
+pub mod ledgers;
 mod money;
 mod payment;
 mod redirect;

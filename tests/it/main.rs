@@ -10,6 +10,9 @@
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
 mod cashier;
+mod ledger;
+mod ledger_crash;
+mod ledger_race;
 mod money;
 mod stripe;
 mod support;
