@@ -49,8 +49,16 @@ impl World {
         let (script, clock) = (Scripted::new(), TestClock::new());
         let mut once = RetryPolicy::default();
         once.tries = 1;
-        let stripe = stripe().transport(Arc::new(script.clone())).retry(once).build().unwrap();
-        let cashier = Cashier::builder_over(ledger).gateway(stripe).clock(clock.clone()).build().unwrap();
+        let stripe = stripe()
+            .transport(Arc::new(script.clone()))
+            .retry(once)
+            .build()
+            .unwrap();
+        let cashier = Cashier::builder_over(ledger)
+            .gateway(stripe)
+            .clock(clock.clone())
+            .build()
+            .unwrap();
         Self { cashier, script, clock }
     }
 
@@ -75,7 +83,11 @@ impl World {
     }
 
     pub async fn kinds(&self, attempt: &StoredAttempt) -> Vec<&'static str> {
-        self.timeline(attempt).await.iter().map(|record| record.kind.as_str()).collect()
+        self.timeline(attempt)
+            .await
+            .iter()
+            .map(|record| record.kind.as_str())
+            .collect()
     }
 
     pub async fn held_reasons(&self) -> Vec<String> {
@@ -106,7 +118,11 @@ impl World {
 
     pub async fn deliver_raw(&self, request: http::Request<Bytes>) -> u16 {
         let callback = Callback::new(request, self.clock.now()).unwrap();
-        self.cashier.callback(&GatewayId::STRIPE, callback).await.status().as_u16()
+        self.cashier
+            .callback(&GatewayId::STRIPE, callback)
+            .await
+            .status()
+            .as_u16()
     }
 
     /// How many orders may be fulfilled; each is done.
@@ -133,7 +149,10 @@ pub fn created(request: &CheckoutRequest, session: &str) -> Value {
 /// The session of an attempt, in some state.
 pub fn session(attempt: &StoredAttempt, status: &str, payment_status: &str) -> Value {
     let expected = &attempt.expected;
-    let id = attempt.checkout.as_ref().map_or("cs_none", |checkout| checkout.as_str());
+    let id = attempt
+        .checkout
+        .as_ref()
+        .map_or("cs_none", |checkout| checkout.as_str());
     json!({
         "id": id, "mode": "payment", "livemode": false, "status": status, "payment_status": payment_status,
         "payment_intent": format!("pi_of_{id}"), "amount_total": expected.amount.minor_units(),
