@@ -151,15 +151,14 @@ impl IntoResponse for Reply {
 /// nonce and its own words.
 impl IntoResponse for Redirect {
     fn into_response(self) -> Response {
-        match Nonce::random() {
-            Ok(nonce) => Reply(Self::into_response(self, &nonce, "Continue to payment")).into_response(),
+        let Ok(nonce) = Nonce::random() else {
             // Without randomness nothing leaves: a guessable nonce is no nonce.
-            Err(_) => {
-                let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
-                let kept = response.headers_mut();
-                kept.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                response
-            }
-        }
+            return (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
+            )
+                .into_response();
+        };
+        Reply(Self::into_response(self, &nonce, "Continue to payment")).into_response()
     }
 }
