@@ -1,6 +1,6 @@
 //! What was written down before the shopper left, and what is known of it since.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,9 @@ pub struct StoredAttempt {
     pub next_ask: Option<SystemTime>,
 }
 
+/// How long after it was written an attempt is first asked about by itself: long enough for a shopper and a callback.
+pub(super) const FIRST_ASK: Duration = Duration::from_secs(2 * 60);
+
 impl StoredAttempt {
     /// An attempt that was written down just now. For ledgers, which fill in the rest from their store.
     #[must_use]
@@ -120,7 +123,7 @@ impl StoredAttempt {
             payment: None,
             opened: false,
             asks: 0,
-            next_ask: expected.created_at.checked_add(super::rules::FIRST_ASK),
+            next_ask: expected.created_at.checked_add(FIRST_ASK),
             expected,
         }
     }
