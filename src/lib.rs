@@ -89,7 +89,7 @@ pub use self::guard::{CardDataKind, CardDataSighted, check_text};
 pub use self::ledger::{Accepted, Applied, ExpectedPayment, Judgement, Ledger, Mismatch, StoreError};
 pub use self::money::{Currency, Money, MoneyError};
 pub use self::payment::{CaptureMode, GatewayWord, Move, PaymentSnapshot, PaymentStatus};
-pub use self::redirect::{AllowedOrigins, Nonce, PostForm, Redirect, RedirectError, RedirectUrl};
+pub use self::redirect::{AllowedOrigins, KeptLink, Nonce, PostForm, Redirect, RedirectError, RedirectUrl};
 pub use self::reference::{
     AttemptReference, CustomerReference, Environment, EventId, FulfilmentKey, GatewayId, GatewayReference,
     IdempotencyKey, MerchantAccount, MerchantReference, RandomError, ReferenceError, ReferenceFormat, ReturnToken,

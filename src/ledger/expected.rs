@@ -8,6 +8,7 @@ use crate::checkout::{CheckoutRequest, ContentDigest, RequestError};
 use crate::gateway::Gateway;
 use crate::money::Money;
 use crate::payment::{CaptureMode, PaymentStatus};
+use crate::redirect::KeptLink;
 use crate::reference::{
     AttemptReference, CustomerReference, Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount,
     MerchantReference, RandomError, ReturnToken,
@@ -103,6 +104,8 @@ pub struct StoredAttempt {
     pub expires_at: SystemTime,
     /// True once the gateway confirmed the checkout.
     pub opened: bool,
+    /// The way to the page, if the gateway gives it only once.
+    pub link: Option<KeptLink>,
     /// How often the gateway was asked about it since its state last changed.
     pub asks: u32,
     /// When the sweep asks next; `None` means not by itself.
@@ -122,6 +125,7 @@ impl StoredAttempt {
             checkout: None,
             payment: None,
             opened: false,
+            link: None,
             asks: 0,
             next_ask: expected.created_at.checked_add(FIRST_ASK),
             expected,
