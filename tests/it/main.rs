@@ -1,1 +1,18 @@
-fn main(){}
+//! Everything that is tested from outside the crate, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails panics"
+)]
+#![allow(clippy::too_many_lines, reason = "a table is as long as the sheet's")]
+#![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
+
+mod cashier;
+mod ledger;
+mod ledger_crash;
+mod ledger_race;
+mod money;
+mod stripe;
+mod support;

@@ -1,0 +1,57 @@
+//! The right to fulfil: handed out at least once, under a key that never changes.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Cashier;
+use crate::clock::Clock;
+use crate::ledger::{Fulfilment, Ledger, StoreError};
+
+/// How long a right is reserved for whoever took it. If it is not done by then, it is handed out again.
+const LEASE: Duration = Duration::from_secs(5 * 60);
+
+/// An order that may be fulfilled, reserved for the caller.
+///
+/// Ship, mail or credit under [`Fulfilment::key`] as the idempotency key of that system, then call [`done`](Self::done). If
+/// the process dies in between, the same right comes again with the same key.
+pub struct Due {
+    fulfilment: Fulfilment,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Due {
+    /// The order was fulfilled. True the first time.
+    pub async fn done(self) -> Result<bool, StoreError> {
+        self.ledger.done(&self.fulfilment.key, self.clock.now()).await
+    }
+}
+
+impl Deref for Due {
+    type Target = Fulfilment;
+
+    fn deref(&self) -> &Fulfilment {
+        &self.fulfilment
+    }
+}
+
+impl fmt::Debug for Due {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Due").field(&self.fulfilment).finish()
+    }
+}
+
+impl Cashier {
+    /// The next order that may be fulfilled, oldest first, or nothing.
+    pub async fn next_fulfilment(&self) -> Result<Option<Due>, StoreError> {
+        let fulfilment = self.0.ledger.next_fulfilment(self.now(), LEASE).await?;
+        let (ledger, clock) = (Arc::clone(&self.0.ledger), Arc::clone(&self.0.clock));
+        Ok(fulfilment.map(|fulfilment| Due {
+            fulfilment,
+            ledger,
+            clock,
+        }))
+    }
+}

@@ -1,0 +1,180 @@
+//! Opening a checkout: written down first, sent second, bound third. A lost reply blocks a second attempt, and asking for
+//! the same thing again leads to the same page (PAY-11).
+
+use std::sync::Arc;
+
+use super::Cashier;
+use crate::checkout::{Checkout, CheckoutRequest};
+use crate::error::{Error, Outcome};
+use crate::gateway::Gateway;
+use crate::ledger::{Binding, CloseReason, Expected, ExpectedPayment, Opened, PlanError, StoreError, StoredAttempt};
+use crate::payment::PaymentStatus;
+use crate::reference::{AttemptReference, GatewayId};
+use crate::trace::notice;
+
+/// Why no checkout was opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// No gateway of this id is configured.
+    #[error("no gateway {0} is configured")]
+    UnknownGateway(GatewayId),
+    /// The request cannot be asked of this gateway. Nothing was written and nothing was sent.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The order is paid. Show the shopper so.
+    #[error("the order is paid already")]
+    AlreadyPaid(AttemptReference),
+    /// Another attempt of this order could still be paid and could not be ended: money may be on its way. Show "being
+    /// confirmed" and try again later.
+    #[error("another attempt to pay this order is still under way ({status})")]
+    Underway {
+        /// That attempt.
+        attempt: AttemptReference,
+        /// What is known of it.
+        status: PaymentStatus,
+    },
+    /// An earlier request for this order got no answer, so a page may exist. Open the same request again: it leads to that
+    /// page. A changed one has to wait.
+    #[error("an earlier attempt to pay this order is undecided; open the same request again, or wait")]
+    Undecided(AttemptReference),
+    /// The gateway gave a name to this checkout that belongs to another attempt.
+    #[error("the gateway's reference belongs to another attempt")]
+    ReferenceTaken(AttemptReference),
+    /// The gateway did not open it. If the outcome is unknown, open the same request again.
+    #[error("the gateway did not open a checkout")]
+    Gateway(#[source] Error),
+    /// The ledger could not be used. Nothing was sent, or the page that was made is not shown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How often a given-up attempt may make room for a new one within one call. One is the rule; a second caller can come in
+/// between once.
+const ROUNDS: usize = 3;
+
+impl Cashier {
+    /// Opens a checkout for an order and says how the shopper's browser gets there.
+    ///
+    /// Opening the same request again, by a double click or after a lost reply, leads to the same page. A changed request,
+    /// or another gateway, first ends the attempt that is open, so that no two pages of one order can be paid; if that
+    /// cannot be done the call is refused.
+    pub async fn open(&self, request: &CheckoutRequest, gateway: &GatewayId) -> Result<Checkout, OpenError> {
+        let gateway = self
+            .gateway(gateway)
+            .ok_or_else(|| OpenError::UnknownGateway(gateway.clone()))?;
+        let mut round = 0;
+        loop {
+            round += 1;
+            let expected = ExpectedPayment::plan(gateway.as_ref(), request, self.now())?;
+            match self.0.ledger.expect(&expected).await? {
+                Expected::Written => return self.send(gateway, &expected, request, true).await,
+                Expected::Paid(attempt) => return Err(OpenError::AlreadyPaid(attempt)),
+                Expected::Open(open) if self.is_same(&open, gateway, request) => {
+                    return self.send(gateway, &open.expected, request, false).await;
+                }
+                Expected::Open(open) if round == ROUNDS => {
+                    let (attempt, status) = (open.expected.attempt, open.status);
+                    return Err(OpenError::Underway { attempt, status });
+                }
+                Expected::Open(open) => self.give_up(&open).await?,
+            }
+        }
+    }
+
+    /// Does this request lead to the page of that attempt, and can that page still be paid?
+    fn is_same(&self, open: &StoredAttempt, gateway: &Arc<dyn Gateway>, request: &CheckoutRequest) -> bool {
+        open.expected.gateway == gateway.id()
+            && open.expected.account == *gateway.account()
+            && open.expected.content == request.content()
+            && matches!(open.status, PaymentStatus::Created | PaymentStatus::RequiresAction)
+            && self.now() < open.expires_at
+    }
+
+    /// Sends the checkout and binds what comes back. `first` is true if this attempt was written down just now, so that
+    /// nothing was sent for it before.
+    async fn send(
+        &self,
+        gateway: &Arc<dyn Gateway>,
+        expected: &ExpectedPayment,
+        request: &CheckoutRequest,
+        first: bool,
+    ) -> Result<Checkout, OpenError> {
+        let checkout = match gateway.checkout(expected, request).await {
+            Ok(checkout) => checkout,
+            Err(error) => {
+                notice!(attempt = %expected.attempt, error = %error, "the gateway did not open a checkout");
+                // A refusal of a repeat says nothing about what became of the first.
+                let why = match error.outcome() {
+                    Outcome::NotSent if first => Some(CloseReason::NotSent),
+                    Outcome::Refused if first => Some(CloseReason::Refused),
+                    _ => None,
+                };
+                if let Some(why) = why {
+                    self.0.ledger.close(&expected.attempt, why, self.now()).await?;
+                }
+                return Err(OpenError::Gateway(error));
+            }
+        };
+        let opened = Opened {
+            checkout: checkout.reference.clone(),
+            payment: checkout.payment.clone(),
+            expires_at: checkout.expires_at,
+        };
+        match self.0.ledger.opened(&expected.attempt, &opened, self.now()).await? {
+            Binding::Now | Binding::Already => Ok(checkout),
+            Binding::Conflict => Err(OpenError::ReferenceTaken(expected.attempt.clone())),
+        }
+    }
+
+    /// Ends an attempt so that its order can be tried anew: asks what became of it, and closes its page if that was not
+    /// used. Fails if it may still be paid afterwards.
+    async fn give_up(&self, open: &StoredAttempt) -> Result<(), OpenError> {
+        let attempt = open.reference();
+        let underway = |status| OpenError::Underway {
+            attempt: attempt.clone(),
+            status,
+        };
+        if !open.opened {
+            return Err(OpenError::Undecided(attempt.clone()));
+        }
+        let gateway = self
+            .gateway(&open.expected.gateway)
+            .ok_or_else(|| underway(open.status))?;
+        self.ask(open).await?;
+        let now = self
+            .0
+            .ledger
+            .attempt(attempt)
+            .await?
+            .ok_or_else(|| underway(open.status))?;
+        if now.status.is_final() {
+            return Ok(());
+        }
+        if !matches!(now.status, PaymentStatus::Created | PaymentStatus::RequiresAction) {
+            return Err(underway(now.status));
+        }
+        let expire = gateway.abilities().expire.ok_or_else(|| underway(now.status))?;
+        // A refusal usually means that it was paid a moment ago; then the next look at the ledger tells.
+        match expire.expire(&now, self.now()).await {
+            Ok(event) => {
+                let _ = self.take_evidence(&now, event).await?;
+            }
+            Err(error) => {
+                notice!(attempt = %attempt, error = %error, "the page could not be closed");
+                self.ask(&now).await?;
+            }
+        }
+        let after = self
+            .0
+            .ledger
+            .attempt(attempt)
+            .await?
+            .ok_or_else(|| underway(now.status))?;
+        if after.status.is_final() {
+            Ok(())
+        } else {
+            Err(underway(after.status))
+        }
+    }
+}

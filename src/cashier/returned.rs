@@ -1,0 +1,182 @@
+//! The browser is back. It is shown a page, and the gateway may be asked; nothing the browser says pays, fails or
+//! identifies anything (I4).
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use super::Cashier;
+use super::asking::Answer;
+use crate::addresses;
+use crate::callback::Callback;
+use crate::form::Params;
+use crate::ledger::{Note, StoreError, StoredAttempt};
+use crate::payment::PaymentStatus;
+use crate::reference::{AttemptReference, GatewayId, MerchantReference};
+use crate::trace::notice;
+
+/// Which page to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// The order is paid.
+    Paid,
+    /// The shopper did what was to be done, and the money is on its way: a slip, a transfer, a delayed method.
+    Pending,
+    /// It is not paid. The shopper may try again.
+    NotPaid,
+    /// It could not be found out now. Show "being confirmed" and look again.
+    AskAgain,
+    /// This is not a return of any attempt. The same for every wrong value, so nothing can be learned from it.
+    Unknown,
+}
+
+/// What the store's return page may know. No customer, no address, no amount: the page belongs to whoever holds the link
+/// (PAY-15, PAY-16).
+///
+/// ```compile_fail
+/// fn log_in(page: kessai::ReturnPage) {
+///     let customer = page.customer;
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReturnPage {
+    /// Which page to show.
+    pub standing: Standing,
+    /// The attempt, if the return is one of its.
+    pub attempt: Option<AttemptReference>,
+    /// Its order, for the store to look up and to compare with what this browser's session holds.
+    pub order: Option<MerchantReference>,
+    /// True if the browser came by the cancel address. The page at the gateway may still be open.
+    pub cancelled: bool,
+    /// If this is there, answer it as it is: a cross-site POST is turned into a GET of our own site, which carries the
+    /// store's cookies again and can be reloaded.
+    pub see_other: Option<Response<Bytes>>,
+}
+
+impl ReturnPage {
+    fn unknown() -> Self {
+        Self {
+            standing: Standing::Unknown,
+            attempt: None,
+            order: None,
+            cancelled: false,
+            see_other: None,
+        }
+    }
+}
+
+impl Cashier {
+    /// Takes a browser's return and says which page to show.
+    ///
+    /// A return that is missing its token, or has a wrong, foreign or doubled one, gives [`Standing::Unknown`] whatever
+    /// else it holds. Coming back twice, late or by reloading is normal.
+    pub async fn returned(&self, gateway: &GatewayId, callback: Callback) -> ReturnPage {
+        match self.look(gateway, &callback).await {
+            Ok(Some(page)) => page,
+            Ok(None) => ReturnPage::unknown(),
+            Err(error) => {
+                notice!(gateway = %gateway, error = %error, "a return could not be looked up");
+                ReturnPage {
+                    standing: Standing::AskAgain,
+                    ..ReturnPage::unknown()
+                }
+            }
+        }
+    }
+
+    async fn look(&self, gateway: &GatewayId, callback: &Callback) -> Result<Option<ReturnPage>, StoreError> {
+        let Some(gateway) = self.gateway(gateway) else {
+            return Ok(None);
+        };
+        let Some(attempt) = self.attempt_of(gateway.id(), callback).await? else {
+            return Ok(None);
+        };
+        let Ok(hint) = gateway.returned(callback) else {
+            return Ok(None);
+        };
+        // The gateway's part names another checkout: two tabs were mixed up, by accident or not (PAY-13).
+        if hint.subject.checkout.is_some() && hint.subject.checkout != attempt.checkout {
+            return Ok(None);
+        }
+        let note = if hint.cancelled {
+            Note::Cancelled
+        } else {
+            Note::Returned
+        };
+        let _ = self.0.ledger.note(attempt.reference(), note, self.now()).await?;
+        let answer = if attempt.status.is_final() {
+            Answer::NotAsked
+        } else {
+            self.ask_for_browser(&attempt).await?
+        };
+        let attempt = self.0.ledger.attempt(attempt.reference()).await?.unwrap_or(attempt);
+        let paid = self.0.ledger.fulfilment_of(&attempt.expected.order).await?.is_some();
+        Ok(Some(ReturnPage {
+            standing: standing(&attempt, paid, answer),
+            see_other: (callback.method() != Method::GET).then(|| see_other(callback, &attempt)),
+            cancelled: hint.cancelled,
+            order: Some(attempt.expected.order),
+            attempt: Some(attempt.expected.attempt),
+        }))
+    }
+
+    /// The attempt that this return belongs to: named once, with its own token beside it.
+    async fn attempt_of(&self, gateway: GatewayId, callback: &Callback) -> Result<Option<StoredAttempt>, StoreError> {
+        let Ok(params) = Params::parse(callback.query().unwrap_or_default().as_bytes()) else {
+            return Ok(None);
+        };
+        let Some(state) = params.value(addresses::STATE) else {
+            return Ok(None);
+        };
+        let named = params
+            .value(addresses::ATTEMPT)
+            .and_then(|attempt| attempt.parse().ok());
+        let Some(named) = named else { return Ok(None) };
+        let attempt = self.0.ledger.attempt(&named).await?;
+        Ok(attempt
+            .filter(|attempt| attempt.expected.return_token.matches(state) && attempt.expected.gateway == gateway))
+    }
+}
+
+fn standing(attempt: &StoredAttempt, paid: bool, answer: Answer) -> Standing {
+    match attempt.status {
+        _ if paid => Standing::Paid,
+        PaymentStatus::Cancelled | PaymentStatus::Failed | PaymentStatus::Expired => Standing::NotPaid,
+        // Money is on its way; or it came, and the order may not be fulfilled by it, so a human looks.
+        PaymentStatus::Pending
+        | PaymentStatus::Authorized
+        | PaymentStatus::Captured
+        | PaymentStatus::PartiallyRefunded
+        | PaymentStatus::Refunded
+        | PaymentStatus::Disputed => Standing::Pending,
+        PaymentStatus::Created | PaymentStatus::RequiresAction | PaymentStatus::Unknown => match answer {
+            Answer::Applied(applied) if super::decides(applied) => Standing::NotPaid,
+            Answer::Applied(_) | Answer::None | Answer::NotAsked => Standing::AskAgain,
+        },
+    }
+}
+
+/// 303 to the same path with only our own two values: what the gateway posted stays behind.
+fn see_other(callback: &Callback, attempt: &StoredAttempt) -> Response<Bytes> {
+    let path = callback.target().split('?').next().unwrap_or("/");
+    let expected = &attempt.expected;
+    let location = format!(
+        "{path}?{}={}&{}={}",
+        addresses::ATTEMPT,
+        expected.attempt,
+        addresses::STATE,
+        expected.return_token.as_str()
+    );
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}

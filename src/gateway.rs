@@ -1,0 +1,282 @@
+//! [`Gateway`]: what every gateway can do, in one object-safe trait, and the small traits for what only some can.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::callback::Callback;
+use crate::checkout::{Checkout, CheckoutRequest, RequestError};
+use crate::error::{ConfigError, Error, VerifyError};
+use crate::event::{PaymentEvent, Received, ReturnHint};
+use crate::ledger::{ExpectedPayment, StoredAttempt};
+use crate::money::Money;
+use crate::reference::{Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount, ReferenceFormat};
+use crate::transport::BoxFuture;
+use crate::verified::Verified;
+
+/// One configured gateway: one account, one environment, one set of credentials.
+///
+/// Wire only: no policy, no storage, no clock of its own. There are no default methods, because a default is a promise
+/// that nobody made.
+pub trait Gateway: fmt::Debug + Send + Sync + 'static {
+    /// Which gateway.
+    fn id(&self) -> GatewayId;
+
+    /// The account the money goes to.
+    fn account(&self) -> &MerchantAccount;
+
+    /// Real money or not. Derived from the credentials where they tell.
+    fn environment(&self) -> Environment;
+
+    /// Checks a request against this gateway's limits and says what an attempt looks like here. Nothing is sent; the
+    /// cashier asks this before anything is written down.
+    fn plan(&self, request: &CheckoutRequest) -> Result<AttemptPlan, RequestError>;
+
+    /// Makes the hosted payment page for an attempt that was written down. Called again with the same arguments it has to
+    /// lead to the same page: the idempotency key is in `expected`.
+    fn checkout<'a>(
+        &'a self,
+        expected: &'a ExpectedPayment,
+        request: &'a CheckoutRequest,
+    ) -> BoxFuture<'a, Result<Checkout, Error>>;
+
+    /// Checks a server-to-server callback. Never calls the gateway's API: a flood of forged callbacks costs nothing
+    /// outbound (PAY-30). It is async for the rare scheme that has to fetch a certificate.
+    fn receive<'a>(&'a self, callback: &'a Callback) -> BoxFuture<'a, Result<Received, VerifyError>>;
+
+    /// Reads what the browser brought back. A hint at best, signed or not.
+    fn returned(&self, callback: &Callback) -> Result<ReturnHint, VerifyError>;
+
+    /// The exact reply that this gateway waits for, for a message that was received and for one that was refused.
+    fn acknowledge(&self, about: Result<&Received, &VerifyError>, ack: Ack) -> http::Response<Bytes>;
+
+    /// Asks the gateway what became of an attempt. `at` is the time of asking.
+    fn status<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>>;
+
+    /// What else it can do.
+    fn abilities(&self) -> Abilities<'_>;
+}
+
+/// What an attempt looks like at one gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptPlan {
+    /// The grammar of our random reference.
+    pub format: ReferenceFormat,
+    /// How long the hosted payment page can be used.
+    pub valid_for: Duration,
+}
+
+/// Which reply to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ack {
+    /// It is on record, or there is nothing to record. Do not deliver it again.
+    Done,
+    /// We could not record it. Deliver it again.
+    Retry,
+    /// It proves nothing. No reason is given.
+    Refused,
+}
+
+/// What only some gateways can do. An ability is the object that does it, so "unsupported" is an absent handle and not a
+/// surprise at run time.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Abilities<'a> {
+    /// Closes a hosted payment page that was not used yet.
+    pub expire: Option<&'a dyn Expire>,
+    /// Takes money that was authorized.
+    pub capture: Option<&'a dyn Capture>,
+    /// Lets go of money that was authorized.
+    pub void: Option<&'a dyn Void>,
+    /// Gives captured money back.
+    pub refund: Option<&'a dyn Refund>,
+}
+
+impl<'a> Abilities<'a> {
+    /// None.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Can close a page.
+    #[must_use]
+    pub fn with_expire(mut self, expire: &'a dyn Expire) -> Self {
+        self.expire = Some(expire);
+        self
+    }
+
+    /// Can capture.
+    #[must_use]
+    pub fn with_capture(mut self, capture: &'a dyn Capture) -> Self {
+        self.capture = Some(capture);
+        self
+    }
+
+    /// Can void.
+    #[must_use]
+    pub fn with_void(mut self, void: &'a dyn Void) -> Self {
+        self.void = Some(void);
+        self
+    }
+
+    /// Can refund.
+    #[must_use]
+    pub fn with_refund(mut self, refund: &'a dyn Refund) -> Self {
+        self.refund = Some(refund);
+        self
+    }
+}
+
+/// Closes a hosted payment page, so that an attempt that was given up cannot be paid any more.
+pub trait Expire: fmt::Debug + Send + Sync {
+    /// Closes it. The answer is what the gateway says of the attempt afterwards; a page that was paid in the meantime
+    /// gives an error, and the status tells.
+    fn expire<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>>;
+}
+
+/// Takes money that was authorized.
+pub trait Capture: fmt::Debug + Send + Sync {
+    /// Takes `amount`, or all that was authorized. The key makes a repeat harmless: keep it for every repeat.
+    fn capture<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        amount: Option<Money>,
+        key: &'a IdempotencyKey,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+/// Lets go of money that was authorized.
+pub trait Void: fmt::Debug + Send + Sync {
+    /// Lets go of all of it.
+    fn void<'a>(&'a self, attempt: &'a StoredAttempt, key: &'a IdempotencyKey) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+/// Gives captured money back. Never called by this crate itself.
+pub trait Refund: fmt::Debug + Send + Sync {
+    /// Gives back `amount`, or all that is left. The key makes a repeat harmless: keep it for every repeat, and use a new
+    /// one for every refund that is meant.
+    fn refund<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        amount: Option<Money>,
+        key: &'a IdempotencyKey,
+    ) -> BoxFuture<'a, Result<RefundReceipt, Error>>;
+}
+
+/// What the gateway said to a refund. Not always done at once: the status of the attempt tells the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefundReceipt {
+    /// The gateway's name for the refund.
+    pub reference: GatewayReference,
+    /// The gateway's own word for where it stands.
+    pub gateway_status: crate::payment::GatewayWord,
+}
+
+impl RefundReceipt {
+    /// A receipt.
+    #[must_use]
+    pub fn new(reference: GatewayReference, gateway_status: crate::payment::GatewayWord) -> Self {
+        Self {
+            reference,
+            gateway_status,
+        }
+    }
+}
+
+/// The gateways of a store, by id.
+#[derive(Clone, Debug, Default)]
+pub struct Gateways(BTreeMap<GatewayId, Arc<dyn Gateway>>);
+
+impl Gateways {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one. A second one under the same id is refused.
+    pub fn add(&mut self, gateway: Arc<dyn Gateway>) -> Result<(), ConfigError> {
+        let id = gateway.id();
+        if self.0.contains_key(&id) {
+            return Err(ConfigError::Gateways("two gateways are configured under one id"));
+        }
+        self.0.insert(id, gateway);
+        Ok(())
+    }
+
+    /// The one with this id.
+    #[must_use]
+    pub fn find(&self, id: &GatewayId) -> Option<&Arc<dyn Gateway>> {
+        self.0.get(id)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Gateway>> {
+        self.0.values()
+    }
+}
+
+/// A shared gateway is a gateway. Every method is forwarded, none may be missing.
+#[deny(clippy::missing_trait_methods)]
+impl<G: Gateway + ?Sized> Gateway for Arc<G> {
+    fn id(&self) -> GatewayId {
+        (**self).id()
+    }
+
+    fn account(&self) -> &MerchantAccount {
+        (**self).account()
+    }
+
+    fn environment(&self) -> Environment {
+        (**self).environment()
+    }
+
+    fn plan(&self, request: &CheckoutRequest) -> Result<AttemptPlan, RequestError> {
+        (**self).plan(request)
+    }
+
+    fn checkout<'a>(
+        &'a self,
+        expected: &'a ExpectedPayment,
+        request: &'a CheckoutRequest,
+    ) -> BoxFuture<'a, Result<Checkout, Error>> {
+        (**self).checkout(expected, request)
+    }
+
+    fn receive<'a>(&'a self, callback: &'a Callback) -> BoxFuture<'a, Result<Received, VerifyError>> {
+        (**self).receive(callback)
+    }
+
+    fn returned(&self, callback: &Callback) -> Result<ReturnHint, VerifyError> {
+        (**self).returned(callback)
+    }
+
+    fn acknowledge(&self, about: Result<&Received, &VerifyError>, ack: Ack) -> http::Response<Bytes> {
+        (**self).acknowledge(about, ack)
+    }
+
+    fn status<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>> {
+        (**self).status(attempt, at)
+    }
+
+    fn abilities(&self) -> Abilities<'_> {
+        (**self).abilities()
+    }
+}

@@ -1,0 +1,4 @@
+//! The gateways, one folder and one feature each.
+
+#[cfg(feature = "stripe")]
+pub mod stripe;

@@ -1,0 +1,392 @@
+//! Stripe's words to ours and back. Every documented value is listed; any other is `Unknown` and asks again.
+#![expect(
+    clippy::match_same_arms,
+    reason = "tables are kept row by row, as the sheet has them"
+)]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::config::Config;
+use super::wire;
+use crate::checkout::{CheckoutRequest, Locale, RequestError};
+use crate::error::VerifyError;
+use crate::event::{Notification, PaymentEvent, Subject};
+use crate::gateway::AttemptPlan;
+use crate::money::{Currency, Money, MoneyError};
+use crate::payment::{GatewayWord, PaymentSnapshot, PaymentStatus};
+use crate::reference::{
+    Environment, EventId, GatewayId, GatewayReference, MerchantAccount, MerchantReference, ReferenceFormat,
+};
+
+/// The metadata entry that carries the order; the name is the sheet's own example (section 4).
+pub(super) const ORDER_ENTRY: &str = "order_id";
+/// The metadata entry that carries the attempt.
+pub(super) const ATTEMPT_ENTRY: &str = "attempt_id";
+
+/// A session lives 30 minutes to 24 hours; a day if nothing is said (sheet section 4).
+const SHORTEST: Duration = Duration::from_secs(30 * 60);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Cards take up to 12 digits; what is too much for a method, Stripe decides (sheet section 10).
+const MOST: u64 = 999_999_999_999;
+
+/// What an attempt looks like here, or why the request cannot be one.
+pub(super) fn plan(request: &CheckoutRequest) -> Result<AttemptPlan, RequestError> {
+    for item in request.items() {
+        to_wire(item.unit_price())?;
+    }
+    if to_wire(request.total())? > MOST {
+        return Err(RequestError::Bounds {
+            field: "the total",
+            bounds: "at most 12 digits in Stripe's units",
+        });
+    }
+    if request
+        .valid_for()
+        .is_some_and(|valid| valid < SHORTEST || valid > LONGEST)
+    {
+        return Err(RequestError::Bounds {
+            field: "the validity",
+            bounds: "30 minutes to 24 hours",
+        });
+    }
+    let valid_for = request.valid_for().unwrap_or(LONGEST);
+    Ok(AttemptPlan {
+        format: ReferenceFormat::RANDOM_128,
+        valid_for,
+    })
+}
+
+/// Where Stripe's units are not those of ISO 4217 (sheet section 10).
+enum Units {
+    /// As in ISO 4217.
+    Iso,
+    /// Stripe sends whole units of a currency that has decimals in ISO 4217.
+    WholeOfHundredths,
+    /// Stripe sends hundredths of a currency that has none in ISO 4217, and the fraction must be 00.
+    HundredthsOfWhole,
+    /// Thousandths, of which the last digit must be 0. That this still holds is unconfirmed, so it is refused, not rounded.
+    ThousandthsEndingInZero,
+}
+
+fn units(currency: Currency) -> Units {
+    match currency.code() {
+        "MGA" => Units::WholeOfHundredths,
+        "ISK" | "UGX" => Units::HundredthsOfWhole,
+        "BHD" | "JOD" | "KWD" | "OMR" | "TND" => Units::ThousandthsEndingInZero,
+        _ => Units::Iso,
+    }
+}
+
+/// An amount in Stripe's units.
+pub(super) fn to_wire(money: Money) -> Result<u64, MoneyError> {
+    let minor = money.minor_units();
+    match units(money.currency()) {
+        Units::Iso => Ok(minor),
+        Units::WholeOfHundredths if minor.is_multiple_of(100) => Ok(minor / 100),
+        Units::HundredthsOfWhole => minor.checked_mul(100).ok_or(MoneyError::Overflow),
+        Units::ThousandthsEndingInZero if minor.is_multiple_of(10) => Ok(minor),
+        Units::WholeOfHundredths | Units::ThousandthsEndingInZero => Err(MoneyError::Precision),
+    }
+}
+
+/// An amount out of Stripe's units, or nothing if it is not one. Currency codes are lower case on this wire, and only that.
+pub(super) fn from_wire(amount: Option<u64>, currency: Option<&str>) -> Option<Money> {
+    let (amount, code) = (amount?, currency?);
+    if !code.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return None;
+    }
+    let currency: Currency = code.to_ascii_uppercase().parse().ok()?;
+    let minor = match units(currency) {
+        Units::Iso | Units::ThousandthsEndingInZero => amount,
+        Units::WholeOfHundredths => amount.checked_mul(100)?,
+        // A fraction that must not be there makes it another amount than any we asked for.
+        Units::HundredthsOfWhole if amount.is_multiple_of(100) => amount / 100,
+        Units::HundredthsOfWhole => return None,
+    };
+    Some(Money::new(minor, currency))
+}
+
+/// The languages of the hosted payment page (sheet section 4). Unknown ones are refused there, so they are not sent.
+const LOCALES: &[&str] = &[
+    "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN", "hr", "hu",
+    "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv",
+    "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
+];
+
+/// The page's language for ours: the same tag, else the language alone, else none, which means the browser's.
+pub(super) fn locale(locale: &Locale) -> Option<&'static str> {
+    let listed = |tag: &str| LOCALES.iter().copied().find(|listed| listed.eq_ignore_ascii_case(tag));
+    listed(locale.as_str()).or_else(|| listed(locale.language()))
+}
+
+/// What a verified delivery says.
+pub(super) fn notification(
+    event: &wire::Event<'_>,
+    config: &Config,
+    received_at: SystemTime,
+) -> Result<Notification, VerifyError> {
+    let as_of = event.created.and_then(time).unwrap_or(received_at);
+    let id = EventId::new(event.id.as_ref()).map_err(|_| VerifyError::Payload("the event's id is not an id"))?;
+    let mut events = Vec::new();
+    if let Some(news) = news(event)? {
+        let status = PaymentSnapshot::new(news.status, GatewayWord::new(&news.word), as_of)
+            .with_amount(news.amount)
+            .with_refunded(news.refunded);
+        let livemode = if event.livemode == news.livemode {
+            event.livemode
+        } else {
+            None
+        };
+        // A message that does not say its mode, or says two, is none of ours: it is read as of the other mode.
+        let environment = livemode.map_or(other(config.environment), environment);
+        let account = account(event.account.as_deref(), config)?;
+        events.push(PaymentEvent::new(
+            id,
+            (GatewayId::STRIPE, account, environment),
+            news.subject,
+            status,
+        ));
+    }
+    let version = event.api_version.as_deref().map(GatewayWord::new);
+    Ok(Notification::new(GatewayWord::new(&event.kind), events).with_version(version))
+}
+
+/// Events of the account itself do not name it: the secret that matched belongs to it. Events of a connected account do,
+/// and then it has to be the configured one.
+fn account(named: Option<&str>, config: &Config) -> Result<MerchantAccount, VerifyError> {
+    match named {
+        None => Ok(config.account.clone()),
+        Some(id) => MerchantAccount::new(id).map_err(|_| VerifyError::Payload("the account's id is not an id")),
+    }
+}
+
+/// One event's statement, before it is put into our shape.
+struct Statement {
+    subject: Subject,
+    status: PaymentStatus,
+    word: String,
+    amount: Option<Money>,
+    refunded: Option<Money>,
+    livemode: Option<bool>,
+}
+
+/// The event types of this integration (sheet section 7). A type that is not here says nothing about a payment of ours and
+/// is acknowledged.
+fn news(event: &wire::Event<'_>) -> Result<Option<Statement>, VerifyError> {
+    match event.kind.as_ref() {
+        kind @ ("checkout.session.completed"
+        | "checkout.session.async_payment_succeeded"
+        | "checkout.session.async_payment_failed"
+        | "checkout.session.expired") => Ok(event.resource()?.and_then(|session| session_news(kind, &session))),
+        kind
+        @ ("payment_intent.amount_capturable_updated" | "payment_intent.succeeded" | "payment_intent.canceled") => {
+            Ok(event.resource()?.map(|intent| intent_news(kind, &intent)))
+        }
+        // One failed try inside an open session is not the end: the shopper can try again until it expires.
+        "payment_intent.payment_failed" => Ok(None),
+        "charge.refunded" => Ok(event.resource()?.map(|charge| charge_news(&charge))),
+        // A life cycle of its own, or sums of its own: a sign that something changed, and the status query tells what.
+        "refund.created"
+        | "refund.updated"
+        | "refund.failed"
+        | "charge.expired"
+        | "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.closed"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated" => Ok(event.resource()?.map(|about| sign_of_change(event, &about))),
+        _ => Ok(None),
+    }
+}
+
+fn session_news(kind: &str, session: &wire::Session<'_>) -> Option<Statement> {
+    // Subscriptions and set-ups run through the same event types and are not payments of ours.
+    if session.mode.as_deref().is_some_and(|mode| mode != "payment") {
+        return None;
+    }
+    let paid = session.payment_status.as_deref();
+    let status = match (kind, session.status.as_deref(), paid) {
+        ("checkout.session.completed", Some("complete"), Some("paid" | "no_payment_required"))
+        | ("checkout.session.async_payment_succeeded", Some("complete"), Some("paid")) => PaymentStatus::Captured,
+        // Completed is not paid: a delayed method, or only authorized (sheet trap 1).
+        ("checkout.session.completed", Some("complete"), Some("unpaid")) => PaymentStatus::Pending,
+        ("checkout.session.async_payment_failed", Some("complete"), Some("unpaid")) => PaymentStatus::Failed,
+        ("checkout.session.expired", Some("expired"), Some("unpaid")) => PaymentStatus::Expired,
+        _ => PaymentStatus::Unknown,
+    };
+    Some(Statement {
+        subject: subject_of_session(session),
+        status,
+        word: format!("{kind}/{}", paid.unwrap_or("-")),
+        amount: from_wire(session.amount_total, session.currency.as_deref()),
+        refunded: None,
+        livemode: session.livemode,
+    })
+}
+
+fn intent_news(kind: &str, intent: &wire::PaymentIntent<'_>) -> Statement {
+    let status = match (kind, intent.status.as_deref()) {
+        ("payment_intent.amount_capturable_updated", Some("requires_capture")) => PaymentStatus::Authorized,
+        ("payment_intent.succeeded", Some("succeeded")) => PaymentStatus::Captured,
+        ("payment_intent.canceled", Some("canceled")) => PaymentStatus::Cancelled,
+        _ => PaymentStatus::Unknown,
+    };
+    Statement {
+        subject: subject_of_metadata(intent.metadata.as_ref()).with_payment(reference(&intent.id)),
+        status,
+        word: kind.to_owned(),
+        amount: from_wire(intent.amount, intent.currency.as_deref()),
+        refunded: None,
+        livemode: intent.livemode,
+    }
+}
+
+fn charge_news(charge: &wire::Charge<'_>) -> Statement {
+    let currency = charge.currency.as_deref();
+    Statement {
+        subject: Subject::new().with_payment(charge.payment_intent.as_ref().and_then(|intent| reference(intent.id()))),
+        status: after_capture(charge),
+        word: "charge.refunded".to_owned(),
+        amount: from_wire(charge.amount, currency),
+        refunded: from_wire(charge.amount_refunded, currency),
+        livemode: charge.livemode,
+    }
+}
+
+fn sign_of_change(event: &wire::Event<'_>, about: &wire::AboutPayment<'_>) -> Statement {
+    Statement {
+        subject: Subject::new().with_payment(about.payment_intent.as_ref().and_then(|intent| reference(intent.id()))),
+        status: PaymentStatus::Unknown,
+        word: event.kind.clone().into_owned(),
+        amount: None,
+        refunded: None,
+        // Refunds carry no mode of their own in every version; the envelope's counts then.
+        livemode: about.livemode.or(event.livemode),
+    }
+}
+
+/// What an answer to the status question says: the whole table of sheet section 8.
+pub(super) fn status_event(session: &wire::Session<'_>, config: &Config, at: SystemTime) -> Option<PaymentEvent> {
+    let intent = session.payment_intent.as_ref().and_then(wire::IdOr::object);
+    let charge = intent
+        .and_then(|intent| intent.latest_charge.as_ref())
+        .and_then(wire::IdOr::object);
+    let status = session_status(session, charge);
+    let word = [
+        session.status.as_deref().unwrap_or("-"),
+        session.payment_status.as_deref().unwrap_or("-"),
+        intent.and_then(|intent| intent.status.as_deref()).unwrap_or("-"),
+    ]
+    .join("/");
+    let refunded = charge.and_then(|charge| from_wire(charge.amount_refunded, charge.currency.as_deref()));
+    let snapshot = PaymentSnapshot::new(status, GatewayWord::new(&word), at)
+        .with_amount(from_wire(session.amount_total, session.currency.as_deref()))
+        .with_refunded(refunded);
+    // An answer has no id. The same fact gives the same one, so that asking twice is heard once.
+    let word = snapshot.gateway_status.as_str();
+    let fact = format!("{}/{word}/{}", session.id, refunded.map_or(0, Money::minor_units));
+    let id = EventId::new(format!("ask:{fact}")).ok()?;
+    let environment = session.livemode.map_or(other(config.environment), environment);
+    let account = config.account.clone();
+    Some(PaymentEvent::new(
+        id,
+        (GatewayId::STRIPE, account, environment),
+        subject_of_session(session),
+        snapshot,
+    ))
+}
+
+fn session_status(session: &wire::Session<'_>, charge: Option<&wire::Charge<'_>>) -> PaymentStatus {
+    use PaymentStatus as S;
+    let expanded = session.payment_intent.as_ref().and_then(wire::IdOr::object);
+    let intent = expanded.and_then(|intent| intent.status.as_deref());
+    if expanded.is_some() && intent.is_none() {
+        return S::Unknown;
+    }
+    match (session.status.as_deref(), session.payment_status.as_deref(), intent) {
+        (Some("open"), Some("unpaid"), None | Some("requires_payment_method" | "requires_confirmation")) => S::Created,
+        (Some("open"), Some("unpaid"), Some("requires_action")) => S::RequiresAction,
+        (Some("open" | "complete"), Some("unpaid"), Some("processing")) => S::Pending,
+        (Some("complete"), Some("unpaid"), Some("requires_capture")) => S::Authorized,
+        (Some("complete"), Some("unpaid"), Some("requires_payment_method")) => S::Failed,
+        (Some("complete"), Some("unpaid"), Some("canceled")) => S::Cancelled,
+        (Some("complete"), Some("unpaid"), None) => S::Pending,
+        (Some("complete"), Some("paid"), Some("succeeded")) => charge.map_or(S::Captured, after_capture),
+        (Some("complete"), Some("paid"), None) => S::Captured,
+        (Some("complete"), Some("no_payment_required"), None) => S::Captured,
+        // The table says "any"; an expired session that says it was paid contradicts itself, and is asked about again.
+        (Some("expired"), Some("unpaid") | None, _) => S::Expired,
+        // Paid after a manual capture is unconfirmed for the session, and the sheet says to rely on the PaymentIntent.
+        (Some("complete"), Some("unpaid"), Some("succeeded")) => charge.map_or(S::Captured, after_capture),
+        _ => S::Unknown,
+    }
+}
+
+/// What became of captured money shows on the charge alone.
+fn after_capture(charge: &wire::Charge<'_>) -> PaymentStatus {
+    match charge {
+        wire::Charge {
+            disputed: Some(true), ..
+        } => PaymentStatus::Disputed,
+        wire::Charge {
+            refunded: Some(true), ..
+        } => PaymentStatus::Refunded,
+        wire::Charge {
+            amount_refunded: Some(1..),
+            ..
+        } => PaymentStatus::PartiallyRefunded,
+        wire::Charge { .. } => PaymentStatus::Captured,
+    }
+}
+
+fn subject_of_session(session: &wire::Session<'_>) -> Subject {
+    let subject = subject_of_metadata(session.metadata.as_ref());
+    let order = session
+        .client_reference_id
+        .as_deref()
+        .and_then(|order| MerchantReference::new(order).ok());
+    let order = order.or_else(|| subject.order.clone());
+    subject
+        .with_order(order)
+        .with_checkout(reference(&session.id))
+        .with_payment(
+            session
+                .payment_intent
+                .as_ref()
+                .and_then(|intent| reference(intent.id())),
+        )
+}
+
+/// Other users of the account may write whatever they like into theirs, so what is not a reference of ours is none.
+fn subject_of_metadata(metadata: Option<&wire::Metadata<'_>>) -> Subject {
+    let Some(wire::Metadata { order_id, attempt_id }) = metadata else {
+        return Subject::new();
+    };
+    Subject::new()
+        .with_order(order_id.as_deref().and_then(|order| order.parse().ok()))
+        .with_attempt(attempt_id.as_deref().and_then(|attempt| attempt.parse().ok()))
+}
+
+fn reference(id: &str) -> Option<GatewayReference> {
+    GatewayReference::new(id).ok()
+}
+
+fn environment(livemode: bool) -> Environment {
+    if livemode {
+        Environment::Live
+    } else {
+        Environment::Sandbox
+    }
+}
+
+fn other(environment: Environment) -> Environment {
+    match environment {
+        Environment::Live => Environment::Sandbox,
+        Environment::Sandbox => Environment::Live,
+    }
+}
+
+/// Unix seconds of the wire as a time. Far-off ones are none.
+pub(super) fn time(seconds: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}

@@ -1,0 +1,133 @@
+//! What was written down before the shopper left, and what is known of it since.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkout::{CheckoutRequest, ContentDigest, RequestError};
+use crate::gateway::Gateway;
+use crate::money::Money;
+use crate::payment::{CaptureMode, PaymentStatus};
+use crate::reference::{
+    AttemptReference, CustomerReference, Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount,
+    MerchantReference, RandomError, ReturnToken,
+};
+
+/// One attempt to pay one order, as the store means it. Written to the ledger before anything leaves; every later
+/// message is held against it.
+///
+/// A gateway can build a redirect only from one of these, so nothing can be asked for that was not written down, and no
+/// amount of a browser gets in (PAY-01).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ExpectedPayment {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// The account the money is to go to.
+    pub account: MerchantAccount,
+    /// Real money or not.
+    pub environment: Environment,
+    /// The order.
+    pub order: MerchantReference,
+    /// This attempt.
+    pub attempt: AttemptReference,
+    /// What is to be paid.
+    pub amount: Money,
+    /// When the money is to be taken.
+    pub capture: CaptureMode,
+    /// One for this attempt, used for every repeat of its checkout.
+    pub idempotency_key: IdempotencyKey,
+    /// Ties the browser's return to this attempt.
+    pub return_token: ReturnToken,
+    /// Digest of what is sold.
+    pub content: ContentDigest,
+    /// The store's own key of the customer.
+    pub customer: Option<CustomerReference>,
+    /// When it was written.
+    pub created_at: SystemTime,
+    /// Until when the hosted payment page is to be usable.
+    pub expires_at: SystemTime,
+    /// True if the store asked for that time; false if it is the gateway's own default.
+    pub expiry_asked: bool,
+}
+
+/// Why no attempt can be planned.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The gateway cannot take this request.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// No random reference could be made.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl ExpectedPayment {
+    /// Plans an attempt: checks the request against the gateway's limits and draws fresh references. Nothing is sent and
+    /// nothing is written.
+    pub fn plan(gateway: &dyn Gateway, request: &CheckoutRequest, at: SystemTime) -> Result<Self, PlanError> {
+        let plan = gateway.plan(request)?;
+        Ok(Self {
+            gateway: gateway.id(),
+            account: gateway.account().clone(),
+            environment: gateway.environment(),
+            order: request.order().clone(),
+            attempt: AttemptReference::random(plan.format)?,
+            amount: request.total(),
+            capture: request.capture(),
+            idempotency_key: IdempotencyKey::random()?,
+            return_token: ReturnToken::random()?,
+            content: request.content(),
+            customer: request.customer().cloned(),
+            created_at: at,
+            expires_at: at + plan.valid_for,
+            expiry_asked: request.valid_for().is_some(),
+        })
+    }
+}
+
+/// An attempt as the ledger knows it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoredAttempt {
+    /// What was written down.
+    pub expected: ExpectedPayment,
+    /// What is known.
+    pub status: PaymentStatus,
+    /// The gateway's name for the checkout, once it was opened.
+    pub checkout: Option<GatewayReference>,
+    /// The gateway's name for the payment, once evidence named it.
+    pub payment: Option<GatewayReference>,
+    /// Until when the page can be used, as the gateway said; before that, as we asked.
+    pub expires_at: SystemTime,
+    /// True once the gateway confirmed the checkout.
+    pub opened: bool,
+    /// How often the gateway was asked about it since its state last changed.
+    pub asks: u32,
+    /// When the sweep asks next; `None` means not by itself.
+    pub next_ask: Option<SystemTime>,
+}
+
+impl StoredAttempt {
+    /// An attempt that was written down just now. For ledgers, which fill in the rest from their store.
+    #[must_use]
+    pub fn new(expected: ExpectedPayment) -> Self {
+        Self {
+            expires_at: expected.expires_at,
+            status: PaymentStatus::Created,
+            checkout: None,
+            payment: None,
+            opened: false,
+            asks: 0,
+            next_ask: expected.created_at.checked_add(super::rules::FIRST_ASK),
+            expected,
+        }
+    }
+
+    /// This attempt's reference.
+    #[must_use]
+    pub fn reference(&self) -> &AttemptReference {
+        &self.expected.attempt
+    }
+}

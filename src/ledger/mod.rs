@@ -1,0 +1,328 @@
+//! What was expected, what was proven, what was applied: the store's memory of its payments.
+//!
+//! The types here carry the second proof of the flow. An event whose origin was proven is held against what was written
+//! down before the redirect, and only an [`Accepted`] one can create the right to fulfil:
+//!
+//! ```text
+//! Verified<PaymentEvent> ── StoredAttempt::judge ──► Judgement ── Ledger::apply (one transaction) ──► Applied
+//! ```
+//!
+//! [`Ledger`] is the trait behind which it is kept; [`rules`] holds the decisions, so that every backend decides alike.
+
+mod expected;
+mod judgement;
+mod record;
+pub mod rules;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+pub use self::expected::{ExpectedPayment, PlanError, StoredAttempt};
+pub use self::judgement::{Accepted, AskReason, Contradiction, Judgement, Mismatch, News, Rejected};
+pub use self::record::{HeldEvidence, Note, Record, RecordKind};
+use crate::checkout::ContentDigest;
+use crate::event::Subject;
+use crate::money::Money;
+use crate::reference::{
+    AttemptReference, CustomerReference, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference,
+};
+use crate::transport::BoxFuture;
+
+/// A store's memory. A small set of operations, each of them atomic and durable when it returns.
+///
+/// Every backend passes the shared suite in [`conformance`](crate::conformance) (feature `conformance`). No card data, no
+/// callback body and no header is ever handed to it: typed fields and a keyed digest only (PAY-59).
+pub trait Ledger: fmt::Debug + Send + Sync + 'static {
+    /// Writes down what is expected, before anything leaves. Refused if the order is paid already, or if another attempt
+    /// of it could still be paid; both in one transaction with the writing, so that of two callers one writes.
+    ///
+    /// The attempt is written as [`StoredAttempt::new`] has it, so it is due to be asked about by itself from the start:
+    /// a process that dies right afterwards leaves nothing behind that nobody asks about.
+    fn expect<'a>(&'a self, expected: &'a ExpectedPayment) -> BoxFuture<'a, Result<Expected, StoreError>>;
+
+    /// Binds what the gateway called the checkout to the attempt. A reference belongs to one attempt for ever.
+    fn opened<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        opened: &'a Opened,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<Binding, StoreError>>;
+
+    /// Ends an attempt whose checkout the gateway refused, or that was never sent. Without effect on an attempt that was
+    /// opened, and never called for an unknown outcome.
+    fn close<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        why: CloseReason,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The attempt of this name.
+    fn attempt<'a>(&'a self, attempt: &'a AttemptReference)
+    -> BoxFuture<'a, Result<Option<StoredAttempt>, StoreError>>;
+
+    /// The attempt that a message is about: by our attempt reference if the message has one that is known here, else by
+    /// the gateway's name for the checkout, else by its name for the payment. The attempt reference counts for every
+    /// gateway and account, the other names within theirs. Whether the rest agrees is judged afterwards: a message that
+    /// names our attempt from another account has to be found to be held against it.
+    fn find<'a>(
+        &'a self,
+        gateway: &'a GatewayId,
+        account: &'a MerchantAccount,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<StoredAttempt>, StoreError>>;
+
+    /// Records a proof, moves the state, binds the transaction, creates the right to fulfil: one transaction, decided by
+    /// [`rules::decide`]. For one order exactly one call ever returns [`Applied::Now`]. When the state moves the asking
+    /// starts to count anew, and at a final state it ends.
+    fn apply<'a>(&'a self, judgement: &'a Judgement, at: SystemTime) -> BoxFuture<'a, Result<Applied, StoreError>>;
+
+    /// Attempts that are due to be asked about, oldest due first. Each is handed out to one caller only until its lease is
+    /// over, across all nodes.
+    fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>>;
+
+    /// Says how an asking went and when to ask next; `None` means not again by itself. Gives back the lease.
+    fn asked<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        asked: &'a Asked,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Remembers the first time that something of little weight happened to an attempt; later ones leave no trace, so that
+    /// a browser cannot fill the disk (PAY-64). True the first time.
+    fn note<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        note: Note,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// The next right to fulfil, leased to the caller. If it is not [`done`](Self::done) when the lease is over it is handed
+    /// out again, with the same key.
+    fn next_fulfilment(&self, at: SystemTime, lease: Duration)
+    -> BoxFuture<'_, Result<Option<Fulfilment>, StoreError>>;
+
+    /// The order was fulfilled. True the first time.
+    fn done<'a>(&'a self, key: &'a FulfilmentKey, at: SystemTime) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Every attempt of an order, oldest first.
+    fn attempts_of<'a>(&'a self, order: &'a MerchantReference)
+    -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>>;
+
+    /// The latest attempts, newest first.
+    fn latest(&self, limit: usize) -> BoxFuture<'_, Result<Vec<StoredAttempt>, StoreError>>;
+
+    /// Everything on record about an attempt, oldest first.
+    fn timeline<'a>(&'a self, attempt: &'a AttemptReference) -> BoxFuture<'a, Result<Vec<Record>, StoreError>>;
+
+    /// Evidence that waits for a human, newest first.
+    fn held(&self, limit: usize) -> BoxFuture<'_, Result<Vec<HeldEvidence>, StoreError>>;
+
+    /// The fulfilment of an order, if it was paid.
+    fn fulfilment_of<'a>(
+        &'a self,
+        order: &'a MerchantReference,
+    ) -> BoxFuture<'a, Result<Option<Fulfilment>, StoreError>>;
+}
+
+/// What became of an expectation.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Expected {
+    /// It is written down. Send the checkout.
+    Written,
+    /// Another attempt of this order could still be paid. Nothing was written.
+    Open(Box<StoredAttempt>),
+    /// The order is paid. Nothing was written.
+    Paid(AttemptReference),
+}
+
+/// What the gateway called a checkout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Its name for the checkout.
+    pub checkout: Option<GatewayReference>,
+    /// Its name for the payment.
+    pub payment: Option<GatewayReference>,
+    /// Until when the page can be used, as the gateway says.
+    pub expires_at: Option<SystemTime>,
+}
+
+/// What became of a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Binding {
+    /// Bound now.
+    Now,
+    /// Bound before, to the same.
+    Already,
+    /// The reference belongs to another attempt, or the attempt has another reference. Nothing changed.
+    Conflict,
+}
+
+/// Why an attempt ended before a page was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The request did not leave this machine.
+    NotSent,
+    /// The gateway refused it.
+    Refused,
+}
+
+/// What a ledger did with a judgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Applied {
+    /// The order is paid by this, and the right to fulfil it was created. Exactly one caller ever gets this for an order.
+    Now,
+    /// The state moved; there is nothing to fulfil.
+    Moved,
+    /// Known already.
+    Already,
+    /// Older than what is known. Nothing changed.
+    Older,
+    /// Authentic, but it contradicts the record, or money came where none may. Kept for a human; never fulfils.
+    Held(HeldReason),
+    /// It does not say enough. Neither paid nor failed: ask the gateway.
+    Ask(AskReason),
+}
+
+/// Why evidence waits for a human.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeldReason {
+    /// It differs from what was expected.
+    Mismatch(Mismatch),
+    /// Money came after the attempt had ended without any.
+    Late,
+    /// The order had been paid by another attempt.
+    Excess,
+    /// The gateway's transaction belongs to another attempt.
+    TransactionBound,
+    /// The money had gone back, in whole or in part, before the order could be fulfilled.
+    Refunded,
+}
+
+impl HeldReason {
+    /// The word used in records and on pages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mismatch(mismatch) => mismatch.as_str(),
+            Self::Late => "late",
+            Self::Excess => "excess",
+            Self::TransactionBound => "transaction_bound",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+impl fmt::Display for HeldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mismatch(mismatch) => return write!(f, "{mismatch}"),
+            Self::Late => "money came after the attempt had ended",
+            Self::Excess => "the order had been paid already",
+            Self::TransactionBound => "the transaction belongs to another attempt",
+            Self::Refunded => "the money had gone back before the order could be fulfilled",
+        })
+    }
+}
+
+/// What is to be handed out for asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskDue {
+    /// The time now.
+    pub now: SystemTime,
+    /// How long each is reserved for the caller.
+    pub lease: Duration,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// How an asking went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// True if the gateway answered.
+    pub answered: bool,
+    /// When to ask next; `None` means not again by itself.
+    pub next: Option<SystemTime>,
+}
+
+/// The right to fulfil one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fulfilment {
+    /// The stable key: hand it on as the idempotency key of whatever ships, mails or credits.
+    pub key: FulfilmentKey,
+    /// The order.
+    pub order: MerchantReference,
+    /// The attempt that paid it.
+    pub attempt: AttemptReference,
+    /// What was paid.
+    pub amount: Money,
+    /// Digest of what was sold: compare it with the order as it stands now (PAY-46).
+    pub content: ContentDigest,
+    /// The store's own key of the customer, if it gave one.
+    pub customer: Option<CustomerReference>,
+    /// How often it was handed out, this time included.
+    pub deliveries: u32,
+    /// When it was done, if it is.
+    pub done_at: Option<SystemTime>,
+}
+
+impl Fulfilment {
+    /// The right that this attempt gives.
+    #[must_use]
+    pub fn of(expected: &ExpectedPayment) -> Self {
+        Self {
+            key: FulfilmentKey::of(&expected.attempt),
+            order: expected.order.clone(),
+            attempt: expected.attempt.clone(),
+            amount: expected.amount,
+            content: expected.content.clone(),
+            customer: expected.customer.clone(),
+            deliveries: 0,
+            done_at: None,
+        }
+    }
+}
+
+/// The ledger could not be read or written. Nothing was changed; the gateway can deliver again.
+#[derive(Debug)]
+pub struct StoreError {
+    what: &'static str,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error with a cause. The cause must not print what is stored.
+    #[must_use]
+    pub fn new(what: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            what,
+            source: Some(source.into()),
+        }
+    }
+
+    /// An error without a cause: the caller asked for something that is not there.
+    #[must_use]
+    pub const fn missing(what: &'static str) -> Self {
+        Self { what, source: None }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the ledger failed: {}", self.what)
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}

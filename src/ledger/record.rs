@@ -1,0 +1,221 @@
+//! One line of an attempt's story. Append-only; typed fields and keyed digests, never a body or a header.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::ExpectedPayment;
+use crate::money::Money;
+use crate::payment::{GatewayWord, PaymentStatus};
+use crate::reference::{
+    AttemptReference, Environment, EventId, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount,
+    MerchantReference,
+};
+use crate::verified::Trust;
+
+/// One thing that happened to an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// Position in the whole ledger, from 1, without gaps.
+    pub position: u64,
+    /// When.
+    pub at: SystemTime,
+    /// Which attempt.
+    pub attempt: AttemptReference,
+    /// What.
+    pub kind: RecordKind,
+}
+
+impl Record {
+    /// A record, for ledgers.
+    #[must_use]
+    pub fn new(position: u64, at: SystemTime, attempt: AttemptReference, kind: RecordKind) -> Self {
+        Self {
+            position,
+            at,
+            attempt,
+            kind,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RecordKind {
+    /// A payment was expected.
+    Expected {
+        /// The order.
+        order: MerchantReference,
+        /// The gateway.
+        gateway: GatewayId,
+        /// The account.
+        account: MerchantAccount,
+        /// Real money or not.
+        environment: Environment,
+        /// What is to be paid.
+        amount: Money,
+    },
+    /// The gateway made a hosted payment page.
+    Opened {
+        /// Its name for the checkout.
+        checkout: Option<GatewayReference>,
+    },
+    /// No page came to be.
+    Closed {
+        /// True if the gateway refused it, false if it was never sent.
+        refused: bool,
+    },
+    /// The shopper's browser came back.
+    Returned {
+        /// True if it came by the cancel address. Says nothing about payment.
+        cancelled: bool,
+    },
+    /// The gateway was asked and gave no answer that decides.
+    Asked {
+        /// True if it answered at all.
+        answered: bool,
+    },
+    /// A proof moved the state.
+    Applied {
+        /// From which state.
+        from: PaymentStatus,
+        /// To which.
+        to: PaymentStatus,
+        /// How it was proven.
+        trust: Trust,
+        /// The event.
+        event: EventId,
+        /// The gateway's own word.
+        gateway_status: GatewayWord,
+        /// Keyed digest of the raw bytes, in hex.
+        evidence: String,
+    },
+    /// A proof that changed nothing: known already, or older.
+    Heard {
+        /// What it said.
+        status: PaymentStatus,
+        /// How it was proven.
+        trust: Trust,
+        /// The event.
+        event: EventId,
+    },
+    /// A proof that waits for a human.
+    Held {
+        /// Why, as [`HeldReason::as_str`](super::HeldReason::as_str) has it.
+        reason: String,
+        /// What it said.
+        status: PaymentStatus,
+        /// How it was proven.
+        trust: Trust,
+        /// The event.
+        event: EventId,
+        /// The amount it named.
+        amount: Option<Money>,
+        /// The payment it named.
+        payment: Option<GatewayReference>,
+        /// Keyed digest of the raw bytes, in hex.
+        evidence: String,
+    },
+    /// The order may be fulfilled.
+    Fulfilment {
+        /// The right.
+        key: FulfilmentKey,
+    },
+    /// The order was fulfilled.
+    Fulfilled {
+        /// The right.
+        key: FulfilmentKey,
+    },
+}
+
+impl RecordKind {
+    /// The record of an expectation.
+    #[must_use]
+    pub fn expected(expected: &ExpectedPayment) -> Self {
+        Self::Expected {
+            order: expected.order.clone(),
+            gateway: expected.gateway.clone(),
+            account: expected.account.clone(),
+            environment: expected.environment,
+            amount: expected.amount,
+        }
+    }
+
+    /// The word for it, as it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Expected { .. } => "expected",
+            Self::Opened { .. } => "opened",
+            Self::Closed { .. } => "closed",
+            Self::Returned { .. } => "returned",
+            Self::Asked { .. } => "asked",
+            Self::Applied { .. } => "applied",
+            Self::Heard { .. } => "heard",
+            Self::Held { .. } => "held",
+            Self::Fulfilment { .. } => "fulfilment",
+            Self::Fulfilled { .. } => "fulfilled",
+        }
+    }
+}
+
+/// Something of little weight, remembered once per attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Note {
+    /// The browser came back by the return address.
+    Returned,
+    /// The browser came back by the cancel address.
+    Cancelled,
+    /// The gateway was asked and could not be reached.
+    Unanswered,
+}
+
+impl Note {
+    /// The record it becomes.
+    #[must_use]
+    pub fn record(self) -> RecordKind {
+        match self {
+            Self::Returned => RecordKind::Returned { cancelled: false },
+            Self::Cancelled => RecordKind::Returned { cancelled: true },
+            Self::Unanswered => RecordKind::Asked { answered: false },
+        }
+    }
+
+    /// The word for it, as it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Cancelled => "cancelled",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// Authentic evidence that contradicts the record, for a human to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldEvidence {
+    /// The attempt it was held against.
+    pub attempt: AttemptReference,
+    /// Its order.
+    pub order: MerchantReference,
+    /// The record.
+    pub record: Record,
+}
+
+impl HeldEvidence {
+    /// Held evidence, for ledgers.
+    #[must_use]
+    pub fn new(order: MerchantReference, record: Record) -> Self {
+        Self {
+            attempt: record.attempt.clone(),
+            order,
+            record,
+        }
+    }
+}

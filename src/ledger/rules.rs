@@ -1,0 +1,261 @@
+//! The decisions of a ledger as pure functions, so that every backend decides alike and a test needs no store.
+//!
+//! A backend reads what [`decide`] needs, calls it, and writes what it answers: all three inside one transaction.
+
+use std::time::{Duration, SystemTime};
+
+use super::judgement::Meaning;
+use super::{Applied, Binding, HeldReason, Judgement, Opened, RecordKind, StoredAttempt};
+use crate::event::PaymentEvent;
+use crate::payment::{Move, PaymentStatus};
+use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
+use crate::verified::Verified;
+
+/// What a ledger knows at the moment of deciding.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The attempt, as stored.
+    pub attempt: &'a StoredAttempt,
+    /// The attempt that paid the order, if one did.
+    pub paid_by: Option<&'a AttemptReference>,
+    /// The attempt that the event's payment or its checkout is bound to; where the two differ, the one that is not
+    /// this attempt.
+    pub transaction_of: Option<&'a AttemptReference>,
+    /// True if this event id was recorded for this attempt before.
+    pub heard_before: bool,
+}
+
+/// What a ledger has to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What to answer.
+    pub verdict: Applied,
+    /// The new state, if it moves.
+    pub status: Option<PaymentStatus>,
+    /// The gateway's name for the checkout, to bind to the attempt.
+    pub bind_checkout: Option<GatewayReference>,
+    /// The gateway's name for the payment, to bind to the attempt.
+    pub bind_payment: Option<GatewayReference>,
+    /// The right to fulfil, if it comes to be now.
+    pub fulfilment: Option<FulfilmentKey>,
+    /// What to put on record, in this order.
+    pub records: Vec<RecordKind>,
+}
+
+impl Decision {
+    fn nothing(verdict: Applied) -> Self {
+        Self {
+            verdict,
+            status: None,
+            bind_checkout: None,
+            bind_payment: None,
+            fulfilment: None,
+            records: Vec::new(),
+        }
+    }
+}
+
+/// What [`Situation::transaction_of`] is, given the attempts to which the event's names are bound.
+#[must_use]
+pub fn owner_of_transaction<'a>(
+    ours: &AttemptReference,
+    owners: [Option<&'a AttemptReference>; 2],
+) -> Option<&'a AttemptReference> {
+    let bound = owners.into_iter().flatten();
+    // Another attempt's claim counts more than our own.
+    bound.max_by_key(|owner| *owner != ours)
+}
+
+/// Decides what a judgement does.
+#[must_use]
+pub fn decide(situation: Situation<'_>, judgement: &Judgement) -> Decision {
+    match judgement {
+        Judgement::Ask(reason) => Decision::nothing(Applied::Ask(*reason)),
+        Judgement::Contradiction(contradiction) => hold(
+            situation,
+            contradiction.event(),
+            HeldReason::Mismatch(contradiction.mismatch()),
+        ),
+        Judgement::Accepted(accepted) => judge_again(situation, accepted.event()),
+        Judgement::News(news) => judge_again(situation, news.event()),
+    }
+}
+
+/// The judgement was made outside the transaction. Two payments of one page, judged at the same moment, both looked like
+/// the first one; here the second is seen.
+fn judge_again(situation: Situation<'_>, event: &Verified<PaymentEvent>) -> Decision {
+    match situation.attempt.meaning_of(event.value()) {
+        Meaning::Pays => weigh(situation, event, true),
+        Meaning::Tells => weigh(situation, event, false),
+        Meaning::Contradicts(mismatch) => hold(situation, event, HeldReason::Mismatch(mismatch)),
+        Meaning::Asks(reason) => Decision::nothing(Applied::Ask(reason)),
+    }
+}
+
+fn weigh(situation: Situation<'_>, event: &Verified<PaymentEvent>, pays: bool) -> Decision {
+    let Situation {
+        attempt,
+        paid_by,
+        transaction_of,
+        ..
+    } = situation;
+    let said = event.value().snapshot.status;
+    let ours = attempt.reference();
+    if transaction_of.is_some_and(|owner| owner != ours) {
+        return hold(situation, event, HeldReason::TransactionBound);
+    }
+    let hearing = attempt.status.hearing(said);
+    let moves = match hearing {
+        Move::Late => return hold(situation, event, HeldReason::Late),
+        Move::Older => return heard(situation, event, Applied::Older),
+        Move::Nothing => return Decision::nothing(Applied::Ask(super::AskReason::StatusUnknown)),
+        Move::Same => false,
+        Move::Forward => true,
+    };
+    let mut decision = match (pays, paid_by) {
+        // Money for an order that another attempt paid: the state is true, the right to fulfil is not.
+        (_, Some(payer)) if payer != ours && said.has_money() => hold(situation, event, HeldReason::Excess),
+        (true, None) => {
+            let key = FulfilmentKey::of(ours);
+            let mut decision = Decision::nothing(Applied::Now);
+            decision.records.push(RecordKind::Fulfilment { key: key.clone() });
+            decision.fulfilment = Some(key);
+            decision
+        }
+        // The money came and went before we heard of it.
+        (false, None) if went_back(said) => hold(situation, event, HeldReason::Refunded),
+        _ if moves => Decision::nothing(Applied::Moved),
+        _ => return heard(situation, event, Applied::Already),
+    };
+    if moves {
+        decision.status = Some(said);
+        decision.records.insert(0, applied(attempt.status, event));
+    }
+    bind(&mut decision, attempt, event.value());
+    decision
+}
+
+fn went_back(status: PaymentStatus) -> bool {
+    matches!(
+        status,
+        PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded | PaymentStatus::Disputed
+    )
+}
+
+/// What an attempt does not know yet of the gateway's names it learns from evidence that was found to be about it.
+fn bind(decision: &mut Decision, attempt: &StoredAttempt, said: &PaymentEvent) {
+    if attempt.checkout.is_none() {
+        decision.bind_checkout.clone_from(&said.subject.checkout);
+    }
+    if attempt.payment.is_none() {
+        decision.bind_payment.clone_from(&said.subject.payment);
+    }
+}
+
+fn heard(situation: Situation<'_>, event: &Verified<PaymentEvent>, verdict: Applied) -> Decision {
+    let mut decision = Decision::nothing(verdict);
+    bind(&mut decision, situation.attempt, event.value());
+    if !situation.heard_before {
+        let said = event.value();
+        decision.records.push(RecordKind::Heard {
+            status: said.snapshot.status,
+            trust: event.trust(),
+            event: said.id.clone(),
+        });
+    }
+    decision
+}
+
+fn hold(situation: Situation<'_>, event: &Verified<PaymentEvent>, reason: HeldReason) -> Decision {
+    let mut decision = Decision::nothing(Applied::Held(reason));
+    if !situation.heard_before {
+        let said = event.value();
+        decision.records.push(RecordKind::Held {
+            reason: reason.as_str().to_owned(),
+            status: said.snapshot.status,
+            trust: event.trust(),
+            event: said.id.clone(),
+            amount: said.snapshot.amount,
+            payment: said.subject.payment.clone(),
+            evidence: event.evidence().to_hex(),
+        });
+    }
+    decision
+}
+
+fn applied(from: PaymentStatus, event: &Verified<PaymentEvent>) -> RecordKind {
+    let said = event.value();
+    RecordKind::Applied {
+        from,
+        to: said.snapshot.status,
+        trust: event.trust(),
+        event: said.id.clone(),
+        gateway_status: said.snapshot.gateway_status.clone(),
+        evidence: event.evidence().to_hex(),
+    }
+}
+
+/// How long after it was written an attempt is first asked about by itself: long enough for a shopper and a callback.
+pub(super) const FIRST_ASK: Duration = Duration::from_secs(2 * 60);
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// When to ask about an attempt again by itself: twice as late each time up to an hour, and once more right after its page
+/// expires. Nothing for one that is over.
+#[must_use]
+pub fn next_ask(attempt: &StoredAttempt, now: SystemTime) -> Option<SystemTime> {
+    if attempt.status.is_final() || !blocks(attempt, now) {
+        return None;
+    }
+    let doubled = FIRST_ASK.saturating_mul(2_u32.saturating_pow(attempt.asks.min(16)));
+    let next = now.checked_add(doubled.min(LONGEST_WAIT))?;
+    let after_expiry = attempt.expires_at.checked_add(FIRST_ASK);
+    let sooner = after_expiry.filter(|after_expiry| now < *after_expiry && *after_expiry < next);
+    Some(sooner.unwrap_or(next))
+}
+
+/// How long after its expiry an attempt that was never confirmed stops blocking its order. The shopper never got an
+/// address for it, so nobody can have paid it; the hour is for clocks that differ.
+const UNOPENED_GRACE: Duration = Duration::from_secs(3600);
+
+/// Could this attempt still be paid, so that a second one must not be opened beside it (PAY-11)?
+#[must_use]
+pub fn blocks(attempt: &StoredAttempt, at: SystemTime) -> bool {
+    if attempt.status.is_final() {
+        return false;
+    }
+    let over = attempt.expires_at.checked_add(UNOPENED_GRACE);
+    is_known_to_gateway(attempt) || over.is_none_or(|over| at < over)
+}
+
+/// May this attempt be ended because its checkout never came to be? Not once anything showed that it did.
+#[must_use]
+pub fn may_close(attempt: &StoredAttempt) -> bool {
+    attempt.status == PaymentStatus::Created && !is_known_to_gateway(attempt)
+}
+
+/// A proof can come before the answer to the checkout, and then the page exists whether that answer arrives or not.
+fn is_known_to_gateway(attempt: &StoredAttempt) -> bool {
+    attempt.opened
+        || attempt.checkout.is_some()
+        || attempt.payment.is_some()
+        || attempt.status != PaymentStatus::Created
+}
+
+/// What becomes of an attempt to bind the gateway's names. `owners` are the attempts to which the names are bound
+/// already, at the same gateway and account.
+pub fn bind_opened<'a>(
+    attempt: &StoredAttempt,
+    opened: &Opened,
+    owners: impl IntoIterator<Item = &'a AttemptReference>,
+) -> Binding {
+    let differs = |ours: &Option<_>, theirs: &Option<_>| ours.is_some() && theirs.is_some() && ours != theirs;
+    let taken = owners.into_iter().any(|owner| owner != attempt.reference());
+    if taken || differs(&attempt.checkout, &opened.checkout) || differs(&attempt.payment, &opened.payment) {
+        return Binding::Conflict;
+    }
+    let news = |ours: &Option<GatewayReference>, theirs: &Option<_>| ours.is_none() && theirs.is_some();
+    if attempt.opened && !news(&attempt.checkout, &opened.checkout) && !news(&attempt.payment, &opened.payment) {
+        return Binding::Already;
+    }
+    Binding::Now
+}

@@ -1,0 +1,140 @@
+//! [`Verified`]: a value whose origin was proven. Its fields are private and there are two makers, so that a path which
+//! skips the check does not compile.
+//!
+//! The makers are the keyed-hash check ([`SigningKeys::verify`](crate::sign::SigningKeys::verify)) and the authenticated status call
+//! ([`Client::ask`](crate::transport::Client::ask)). A gateway written outside this crate uses the same two.
+//!
+//! ```compile_fail
+//! use kessai::Verified;
+//! let forged = Verified { value: "paid", proof: todo!() };
+//! ```
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+/// How a fact was proven. There is no third way: a token, a source address or an unkeyed hash gives a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// A keyed hash or signature over the very bytes the value was read from.
+    Signature,
+    /// The gateway's own answer to a question we sent under our credentials, over validated TLS.
+    StatusQuery,
+}
+
+/// Which of several configured keys matched: 0 is the current one, the others are on their way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeySlot(pub(crate) usize);
+
+impl KeySlot {
+    /// Position in the configured order, current key first.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0
+    }
+
+    /// True if an older key matched: the rotation is not over yet.
+    #[must_use]
+    pub fn is_retiring(self) -> bool {
+        self.0 > 0
+    }
+}
+
+/// A keyed digest of the raw bytes that were proven. Kept instead of the bytes: a copy kept elsewhere can be matched
+/// against it, and it tells nothing by itself (PAY-59).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EvidenceDigest(pub(crate) [u8; 32]);
+
+impl EvidenceDigest {
+    /// Lower-case hex, 64 characters.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        base16ct::lower::encode_string(&self.0)
+    }
+}
+
+impl fmt::Debug for EvidenceDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EvidenceDigest({})", self.to_hex())
+    }
+}
+
+/// A value read from bytes whose origin was proven.
+#[derive(Clone, Debug)]
+#[must_use = "a proof that nobody uses pays nothing"]
+pub struct Verified<T> {
+    value: T,
+    proof: Proof,
+}
+
+/// What is known about the check itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proof {
+    pub(crate) trust: Trust,
+    pub(crate) key: Option<KeySlot>,
+    pub(crate) evidence: EvidenceDigest,
+    pub(crate) at: SystemTime,
+}
+
+impl<T> Verified<T> {
+    /// The one constructor. Called by the two checks and by nothing else: search for `Verified::after_check`.
+    pub(crate) fn after_check(value: T, proof: Proof) -> Self {
+        Self { value, proof }
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The value alone; the proof is dropped.
+    #[must_use]
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// How it was proven.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.proof.trust
+    }
+
+    /// Which configured key matched, for a signature.
+    #[must_use]
+    pub fn key(&self) -> Option<KeySlot> {
+        self.proof.key
+    }
+
+    /// The keyed digest of the bytes that were proven.
+    #[must_use]
+    pub fn evidence(&self) -> EvidenceDigest {
+        self.proof.evidence
+    }
+
+    /// When it was checked.
+    #[must_use]
+    pub fn at(&self) -> SystemTime {
+        self.proof.at
+    }
+
+    /// Parses onward. What comes out is proven because it was read from what was proven; a closure that ignores its
+    /// input is the hole that is left, and it stands out in review.
+    pub fn try_map<U, E>(self, read: impl FnOnce(T) -> Result<U, E>) -> Result<Verified<U>, E> {
+        Ok(Verified {
+            value: read(self.value)?,
+            proof: self.proof,
+        })
+    }
+
+    /// Several proven values out of one, each with the same proof.
+    pub fn spread<U, I: IntoIterator<Item = U>>(self, read: impl FnOnce(T) -> I) -> Vec<Verified<U>> {
+        let proof = self.proof;
+        read(self.value)
+            .into_iter()
+            .map(|value| Verified { value, proof })
+            .collect()
+    }
+}
