@@ -41,7 +41,10 @@ impl Clock {
     /// A clock that shows the real time, runs with it, and can be put forward.
     #[must_use]
     pub fn live() -> Self {
-        Self::with(State { time: SystemTime::now(), running_since: Some(Instant::now()) })
+        Self::with(State {
+            time: SystemTime::now(),
+            running_since: Some(Instant::now()),
+        })
     }
 
     /// A clock that starts at the real time and stands still until it is put forward.
@@ -53,13 +56,19 @@ impl Clock {
     /// A clock that stands still at `time` until it is put forward.
     #[must_use]
     pub fn stopped_at(time: SystemTime) -> Self {
-        Self::with(State { time, running_since: None })
+        Self::with(State {
+            time,
+            running_since: None,
+        })
     }
 
     /// A clock that starts at `time` and runs as fast as the real one.
     #[must_use]
     pub fn running_from(time: SystemTime) -> Self {
-        Self::with(State { time, running_since: Some(Instant::now()) })
+        Self::with(State {
+            time,
+            running_since: Some(Instant::now()),
+        })
     }
 
     /// What the clock shows.
@@ -87,7 +96,12 @@ impl Clock {
     }
 
     fn with(state: State) -> Self {
-        Self { inner: Arc::new(Inner { state: Mutex::new(state), moved: watch::Sender::new(()) }) }
+        Self {
+            inner: Arc::new(Inner {
+                state: Mutex::new(state),
+                moved: watch::Sender::new(()),
+            }),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -101,10 +115,20 @@ impl Default for Clock {
     }
 }
 
+/// A store under test can live in the same time: hand a clone to the cashier.
+impl crate::Clock for Clock {
+    fn now(&self) -> SystemTime {
+        Clock::now(self)
+    }
+}
+
 impl std::fmt::Debug for Clock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let running = self.state().running_since.is_some();
-        f.debug_struct("Clock").field("now", &self.now()).field("running", &running).finish()
+        f.debug_struct("Clock")
+            .field("now", &self.now())
+            .field("running", &running)
+            .finish()
     }
 }
 

@@ -19,6 +19,14 @@ pub enum MockError {
     /// The operating system gave no random bytes, or no thread to run on.
     #[error("cannot start: {0}")]
     Start(String),
+    /// A setting of the builder cannot be used.
+    #[error("{setting}: {hint}")]
+    Setting {
+        /// Which one.
+        setting: &'static str,
+        /// What it has to be.
+        hint: &'static str,
+    },
     /// An address outside this machine: a simulator talks to loopback only.
     #[error("`{host}` is not a loopback address")]
     NotLoopback {
@@ -42,6 +50,9 @@ pub enum MockError {
     /// The hosted page did not offer what the shopper wanted to do.
     #[error("the hosted page offers no {0}")]
     NotOffered(&'static str),
+    /// More redirects than a browser would follow here.
+    #[error("more than {0} redirects")]
+    TooManyRedirects(usize),
     /// The page could not be fetched.
     #[error("the page could not be fetched")]
     Http(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -84,7 +84,11 @@ impl Front {
                 runtime.shutdown_background();
             })
             .map_err(|error| MockError::Start(error.to_string()))?;
-        Ok(Self { address, stop, thread: Some(thread) })
+        Ok(Self {
+            address,
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// Where it listens.
@@ -104,7 +108,9 @@ impl Drop for Front {
 }
 
 async fn accept(listener: TcpListener, play: Arc<dyn Play>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+        return;
+    };
     loop {
         match listener.accept().await {
             Ok((client, _)) => drop(tokio::spawn(serve(client, Arc::clone(&play)))),
@@ -118,9 +124,17 @@ async fn accept(listener: TcpListener, play: Arc<dyn Play>) {
 async fn serve(client: TcpStream, play: Arc<dyn Play>) {
     let travel = Arc::new(Mutex::new(Travel::Whole));
     let server = MockServer::builder().disable_request_recording().start().await;
-    let responder = Responder { play, travel: Arc::clone(&travel) };
-    Mock::given(matchers::any()).respond_with(responder).mount(&server).await;
-    let Ok(upstream) = TcpStream::connect(server.address()).await else { return };
+    let responder = Responder {
+        play,
+        travel: Arc::clone(&travel),
+    };
+    Mock::given(matchers::any())
+        .respond_with(responder)
+        .mount(&server)
+        .await;
+    let Ok(upstream) = TcpStream::connect(server.address()).await else {
+        return;
+    };
     drop(client.set_nodelay(true));
     drop(upstream.set_nodelay(true));
     let (client_in, client_out) = client.into_split();

@@ -1,7 +1,5 @@
 //! `/v1`: who asks, what for, and the answer (Stripe sheet §2, §3, §8, §9 and §12, 2026-11-23).
 
-use std::time::Duration;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use wiremock::Request;
@@ -14,6 +12,7 @@ use super::objects::Expand;
 use super::params::Params;
 use super::validate;
 use super::version::Version;
+use super::views::RequestView;
 use super::world::{Shared, World};
 use crate::mock::clock::unix;
 use crate::mock::front::{Reply, Travel};
@@ -29,11 +28,26 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let mut world = shared.lock();
     world.pass_time(now);
     let id = world.ids.make("req_", 14);
-    let mut call = Call { id, now, version: Version::newest(), key: None };
-    let reply = match call.read(&world, request) {
-        Ok(asked) => call.run(&mut world, &asked),
-        Err(error) => Answer::from(error).into(),
+    let mut call = Call {
+        id,
+        now,
+        version: Version::newest(),
+        key: None,
     };
+    let (account, reply) = match call.read(&world, request) {
+        Ok(asked) => {
+            let reply = call.run(&mut world, &asked);
+            (Some(asked.account), reply)
+        }
+        Err(error) => (account_of(&world, request), Answer::from(error).into()),
+    };
+    let seen = RequestView {
+        method: request.method.to_string(),
+        path: request.url.path().to_owned(),
+        idempotency_key: call.key_text(),
+        status: reply.status,
+    };
+    world.requests.push((account, seen));
     drop(world);
     shared.wake.notify_one();
     call.dress(reply)
@@ -47,7 +61,6 @@ struct Asked {
     /// The id in the path.
     object: String,
     path: String,
-    post: bool,
     params: Params,
 }
 
@@ -69,13 +82,21 @@ struct Answer {
 
 impl Answer {
     fn ok(body: &Value) -> Self {
-        Self { status: 200, body: pretty(body), keep: true }
+        Self {
+            status: 200,
+            body: pretty(body),
+            keep: true,
+        }
     }
 }
 
 impl From<ApiError> for Answer {
     fn from(error: ApiError) -> Self {
-        Self { status: error.status, body: pretty(&error.body()), keep: error.executed }
+        Self {
+            status: error.status,
+            body: pretty(&error.body()),
+            keep: error.executed,
+        }
     }
 }
 
@@ -109,7 +130,14 @@ impl Call {
         } else {
             Params::decode(request.url.query().unwrap_or_default().as_bytes())?
         };
-        Ok(Asked { account, restricted, operation, object, path, post, params })
+        Ok(Asked {
+            account,
+            restricted,
+            operation,
+            object,
+            path,
+            params,
+        })
     }
 
     /// Faults, idempotency, and the work between them.
@@ -124,7 +152,11 @@ impl Call {
             match world.keys.look_up(&asked.account, key, &print) {
                 Ok(None) => {}
                 Ok(Some(stored)) => {
-                    let answer = Answer { status: stored.status, body: stored.body, keep: false };
+                    let answer = Answer {
+                        status: stored.status,
+                        body: stored.body,
+                        keep: false,
+                    };
                     return self.after_work(world, fault.as_ref(), answer);
                 }
                 Err(error) => return Answer::from(error).into(),
@@ -136,11 +168,20 @@ impl Call {
                 Ok(_) => Answer::from(ApiError::server()),
                 Err(error) => Answer::from(error),
             },
-            _ => self.work(world, asked).map_or_else(Answer::from, |body| Answer::ok(&body)),
+            _ => self
+                .work(world, asked)
+                .map_or_else(Answer::from, |body| Answer::ok(&body)),
         };
         if let (Some(key), true) = (&key, answer.keep) {
-            let stored = Stored { status: answer.status, body: answer.body.clone() };
-            let delay = if let Some(Fault::Delay(delay)) = fault { Some(delay) } else { None };
+            let stored = Stored {
+                status: answer.status,
+                body: answer.body.clone(),
+            };
+            let delay = if let Some(Fault::Delay(delay)) = fault {
+                Some(delay)
+            } else {
+                None
+            };
             world.keys.keep(&asked.account, key, print, self.now, stored, delay);
         }
         self.after_work(world, fault.as_ref(), answer)
@@ -151,12 +192,17 @@ impl Call {
         if asked.restricted && needs_full_key(asked.operation) {
             return Err(ApiError::forbidden());
         }
-        let by = By::Request { id: self.id.clone(), key: self.key_text() };
+        let by = By::Request {
+            id: self.id.clone(),
+            key: self.key_text(),
+        };
         let version = &self.version;
         let params = &asked.params;
         let id = asked.object.as_str();
         // The account was found a moment ago, under the same lock.
-        let Some(mut desk) = world.desk(&asked.account, self.now, by) else { return Err(ApiError::server()) };
+        let Some(mut desk) = world.desk(&asked.account, self.now, by) else {
+            return Err(ApiError::server());
+        };
         match asked.operation {
             Operation::CreateSession => {
                 let new = validate::new_session(params, version, unix(self.now))?;
@@ -199,7 +245,14 @@ impl Call {
                 intent_json(&desk.account.books, id, &expand)
             }
             Operation::CreateRefund => {
-                params.only(&["payment_intent", "charge", "amount", "reason", "metadata[*]", "expand[#]"])?;
+                params.only(&[
+                    "payment_intent",
+                    "charge",
+                    "amount",
+                    "reason",
+                    "metadata[*]",
+                    "expand[#]",
+                ])?;
                 let expand = refund_expand(params)?;
                 let amount = params.unsigned("amount")?;
                 let reason = params.choice("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
@@ -216,7 +269,11 @@ impl Call {
             Operation::RetrieveEvent => {
                 params.only(&["expand[#]"])?;
                 expand(params, &[])?;
-                let event = desk.account.events.find(id).ok_or_else(|| ApiError::no_such("event", id, "id"))?;
+                let event = desk
+                    .account
+                    .events
+                    .find(id)
+                    .ok_or_else(|| ApiError::no_such("event", id, "id"))?;
                 Ok(event.json())
             }
             // Pages are not routed here.
@@ -231,7 +288,12 @@ impl Call {
             Some(Fault::LostReply) => reply.travel = Travel::CutAfter(0),
             Some(Fault::BrokenOff) => reply.travel = Travel::CutAfter(self.head_length() + reply.body.len() / 2),
             Some(Fault::Delay(delay)) => reply.delay = Some(*delay),
-            Some(Fault::Drip { bytes, pause }) => reply.travel = Travel::Drip { bytes: *bytes, pause: *pause },
+            Some(Fault::Drip { bytes, pause }) => {
+                reply.travel = Travel::Drip {
+                    bytes: *bytes,
+                    pause: *pause,
+                }
+            }
             Some(Fault::HugeBody(size)) => {
                 // White space after a JSON value is still JSON.
                 reply.body.resize(reply.body.len().max(*size), b' ');
@@ -249,7 +311,9 @@ impl Call {
     }
 
     fn key_text(&self) -> Option<String> {
-        self.key.as_ref().map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned())
+        self.key
+            .as_ref()
+            .map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned())
     }
 
     /// The headers of every reply of the API.
@@ -267,16 +331,31 @@ impl Call {
 }
 
 /// Faults that leave the endpoint untouched.
-fn before_work(fault: &Fault) -> Option<Reply> {
+pub(super) fn before_work(fault: &Fault) -> Option<Reply> {
     let plain = |error: ApiError| Some(Reply::from(Answer::from(error)));
     let html = |status, title: &str| {
-        let body = format!("<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>");
-        Some(Reply { mime: "text/html", ..Reply::from(Answer { status, body: body.into_bytes(), keep: false }) })
+        let body =
+            format!("<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>");
+        Some(Reply {
+            mime: "text/html",
+            ..Reply::from(Answer {
+                status,
+                body: body.into_bytes(),
+                keep: false,
+            })
+        })
     };
     match fault {
         Fault::LostRequest => {
-            let answer = Answer { status: 500, body: Vec::new(), keep: false };
-            Some(Reply { travel: Travel::CutAfter(0), ..Reply::from(answer) })
+            let answer = Answer {
+                status: 500,
+                body: Vec::new(),
+                keep: false,
+            };
+            Some(Reply {
+                travel: Travel::CutAfter(0),
+                ..Reply::from(answer)
+            })
         }
         Fault::RateLimited(reason) => {
             let mut reply = plain(ApiError::too_many("rate_limit", "Too many requests. (simulated)"))?;
@@ -284,42 +363,53 @@ fn before_work(fault: &Fault) -> Option<Reply> {
             reply.headers.push((name, HeaderValue::from_static(reason.wire())));
             Some(reply)
         }
-        Fault::LockTimeout => plain(ApiError::too_many("lock_timeout", "This object is locked by another request.")),
+        Fault::LockTimeout => plain(ApiError::too_many(
+            "lock_timeout",
+            "This object is locked by another request.",
+        )),
         Fault::KeyInUse => plain(idempotency::in_use()),
         Fault::Unavailable => html(503, "503 Service Unavailable"),
         Fault::HtmlPage => html(200, "Sign in to this network"),
         Fault::Redirect(target) => {
-            let answer = Answer { status: 302, body: Vec::new(), keep: false };
+            let answer = Answer {
+                status: 302,
+                body: Vec::new(),
+                keep: false,
+            };
             let location = HeaderValue::from_str(target.as_str()).ok()?;
-            Some(Reply { headers: vec![(http::header::LOCATION, location)], ..Reply::from(answer) })
+            Some(Reply {
+                headers: vec![(http::header::LOCATION, location)],
+                ..Reply::from(answer)
+            })
         }
         _ => None,
     }
 }
 
-/// The page can break in the ways that make sense for a page.
-pub(super) fn page_fault(fault: &Fault) -> Option<Reply> {
-    before_work(fault)
-}
-
 /// The answer, but about another session; about an invented one if there is no other.
 fn swapped(world: &World, body: &[u8]) -> Vec<u8> {
-    let Ok(mut own) = serde_json::from_slice::<Value>(body) else { return body.to_vec() };
+    let Ok(mut own) = serde_json::from_slice::<Value>(body) else {
+        return body.to_vec();
+    };
     let id = own.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    match world.other_session(&id) {
-        Some(other) => pretty(&other),
-        None => {
-            if let Some(fields) = own.as_object_mut() {
-                fields.insert("id".into(), "cs_test_a1SomebodyElse".into());
-                fields.insert("client_reference_id".into(), "somebody-else".into());
-            }
-            pretty(&own)
-        }
+    if let Some(other) = world.other_session(&id) {
+        return pretty(&other);
     }
+    if let Some(fields) = own.as_object_mut() {
+        fields.insert("id".into(), "cs_test_a1SomebodyElse".into());
+        fields.insert("client_reference_id".into(), "somebody-else".into());
+    }
+    pretty(&own)
+}
+
+fn account_of(world: &World, request: &Request) -> Option<String> {
+    authenticate(world, &request.headers).ok().map(|(account, _)| account)
 }
 
 fn authenticate(world: &World, headers: &HeaderMap) -> Result<(String, bool), ApiError> {
-    let given = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = headers
+        .get(http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let key = match given.and_then(|value| value.split_once(' ')) {
         Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Some(key.trim().to_owned()),
         // The key is the user name, the password is empty.
@@ -330,10 +420,14 @@ fn authenticate(world: &World, headers: &HeaderMap) -> Result<(String, bool), Ap
         _ => None,
     };
     let Some(key) = key.filter(|key| !key.is_empty()) else {
-        return Err(ApiError::unauthorized("You did not provide an API key. Send it as `Authorization: Bearer YOUR_SECRET_KEY`."));
+        return Err(ApiError::unauthorized(
+            "You did not provide an API key. Send it as `Authorization: Bearer YOUR_SECRET_KEY`.",
+        ));
     };
     if key.starts_with("sk_live_") || key.starts_with("rk_live_") {
-        return Err(ApiError::unauthorized("Invalid API Key provided: a live key. This is a simulator and knows test keys only."));
+        return Err(ApiError::unauthorized(
+            "Invalid API Key provided: a live key. This is a simulator and knows test keys only.",
+        ));
     }
     for account in &world.accounts {
         // Test keys of a simulator on loopback: nothing is learned from how long this takes.
@@ -341,13 +435,21 @@ fn authenticate(world: &World, headers: &HeaderMap) -> Result<(String, bool), Ap
             return Ok((account.id.clone(), key == account.restricted_key));
         }
     }
-    let tail = key.char_indices().rev().nth(3).and_then(|(at, _)| key.get(at..)).unwrap_or_default();
+    let tail = key
+        .char_indices()
+        .rev()
+        .nth(3)
+        .and_then(|(at, _)| key.get(at..))
+        .unwrap_or_default();
     Err(ApiError::unauthorized(format!("Invalid API Key provided: ****{tail}")))
 }
 
 /// A restricted key here may do everything with sessions, and only read the rest.
 fn needs_full_key(operation: Operation) -> bool {
-    matches!(operation, Operation::CaptureIntent | Operation::CancelIntent | Operation::CreateRefund)
+    matches!(
+        operation,
+        Operation::CaptureIntent | Operation::CancelIntent | Operation::CreateRefund
+    )
 }
 
 fn route(method: &Method, path: &str) -> Option<(Operation, String)> {
@@ -371,25 +473,36 @@ fn route(method: &Method, path: &str) -> Option<(Operation, String)> {
 
 fn unrecognized(method: &Method, path: &str) -> ApiError {
     let message = format!("Unrecognized request URL ({method}: {path}).");
-    ApiError { status: 404, ..ApiError::invalid(message) }
+    ApiError::not_found(message)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<HeaderValue>, ApiError> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
     if key.is_empty() || key.len() > 255 {
-        return Err(ApiError::idempotency(400, None, "Idempotency keys have 1 to 255 characters."));
+        return Err(ApiError::idempotency(
+            400,
+            None,
+            "Idempotency keys have 1 to 255 characters.",
+        ));
     }
     Ok(Some(key.clone()))
 }
 
 /// Forms only. How Stripe refuses JSON is unconfirmed (Stripe sheet §14, 8); that it does not understand it is not.
 fn check_content_type(headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {
-    let given = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let kind = given.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") || (body.is_empty() && kind.is_empty()) {
         return Ok(());
     }
-    Err(ApiError::invalid("Send the request body as application/x-www-form-urlencoded."))
+    Err(ApiError::invalid(
+        "Send the request body as application/x-www-form-urlencoded.",
+    ))
 }
 
 fn expand(params: &Params, allowed: &[&str]) -> Result<Expand, ApiError> {
@@ -420,17 +533,26 @@ fn refund_expand(params: &Params) -> Result<Expand, ApiError> {
 type Books = super::objects::Books;
 
 fn session_json(books: &Books, id: &str, expand: &Expand, version: &Version) -> Result<Value, ApiError> {
-    let session = books.sessions.find(id).ok_or_else(|| ApiError::no_such("checkout.session", id, "session"))?;
+    let session = books
+        .sessions
+        .find(id)
+        .ok_or_else(|| ApiError::no_such("checkout.session", id, "session"))?;
     Ok(books.session_json(session, expand, version))
 }
 
 fn intent_json(books: &Books, id: &str, expand: &Expand) -> Result<Value, ApiError> {
-    let intent = books.intents.find(id).ok_or_else(|| ApiError::no_such("payment_intent", id, "intent"))?;
+    let intent = books
+        .intents
+        .find(id)
+        .ok_or_else(|| ApiError::no_such("payment_intent", id, "intent"))?;
     Ok(books.intent_json(intent, expand))
 }
 
 fn refund_json(books: &Books, id: &str, expand: &Expand) -> Result<Value, ApiError> {
-    let refund = books.refunds.find(id).ok_or_else(|| ApiError::no_such("refund", id, "refund"))?;
+    let refund = books
+        .refunds
+        .find(id)
+        .ok_or_else(|| ApiError::no_such("refund", id, "refund"))?;
     Ok(books.refund_json(refund, expand))
 }
 
@@ -440,7 +562,10 @@ fn charge_to_refund(books: &Books, params: &Params) -> Result<String, ApiError> 
         (None, None) => Err(super::params::missing("payment_intent")),
         (None, Some(charge)) => Ok(charge.to_owned()),
         (Some(id), None) => {
-            let intent = books.intents.find(id).ok_or_else(|| ApiError::no_such("payment_intent", id, "payment_intent"))?;
+            let intent = books
+                .intents
+                .find(id)
+                .ok_or_else(|| ApiError::no_such("payment_intent", id, "payment_intent"))?;
             let unpaid = || {
                 let message = format!("PaymentIntent {id} does not have a successful charge to refund.");
                 ApiError::state("payment_intent_unexpected_state", message)
@@ -454,10 +579,12 @@ fn list_sessions(books: &Books, params: &Params, version: &Version) -> Result<Va
     params.only(&["limit", "payment_intent", "starting_after", "expand[#]"])?;
     let expand = expand(params, &["data.payment_intent", "data.payment_intent.latest_charge"])?.below("data");
     let intent = params.optional("payment_intent")?;
-    let fits = |session: &&super::objects::Session| intent.is_none_or(|wanted| session.intent.as_deref() == Some(wanted));
+    let fits =
+        |session: &&super::objects::Session| intent.is_none_or(|wanted| session.intent.as_deref() == Some(wanted));
     let found = books.sessions.iter().rev().filter(fits);
-    let found: Vec<(&str, Value)> =
-        found.map(|session| (session.id.as_str(), books.session_json(session, &expand, version))).collect();
+    let found: Vec<(&str, Value)> = found
+        .map(|session| (session.id.as_str(), books.session_json(session, &expand, version)))
+        .collect();
     page_of(params, found, "/v1/checkout/sessions", "checkout.session")
 }
 
@@ -465,14 +592,19 @@ fn list_refunds(books: &Books, params: &Params) -> Result<Value, ApiError> {
     params.only(&["limit", "payment_intent", "starting_after", "expand[#]"])?;
     let expand = expand(params, &["data.charge", "data.payment_intent"])?.below("data");
     let intent = params.optional("payment_intent")?;
-    let found = books.refunds.iter().rev().filter(|refund| intent.is_none_or(|wanted| refund.intent == wanted));
-    let found: Vec<(&str, Value)> =
-        found.map(|refund| (refund.id.as_str(), books.refund_json(refund, &expand))).collect();
+    let found = books
+        .refunds
+        .iter()
+        .rev()
+        .filter(|refund| intent.is_none_or(|wanted| refund.intent == wanted));
+    let found: Vec<(&str, Value)> = found
+        .map(|refund| (refund.id.as_str(), books.refund_json(refund, &expand)))
+        .collect();
     page_of(params, found, "/v1/refunds", "refund")
 }
 
 /// The newest first, `limit` of them (10 unless told, 100 at most), after the one that was named.
-fn page_of(params: &Params, found: Vec<(&str, Value)>, url: &str, kind: &str) -> Result<Value, ApiError> {
+fn page_of(params: &Params, found: Vec<(&str, Value)>, url: &str, kind: &'static str) -> Result<Value, ApiError> {
     let limit = params.unsigned("limit")?.unwrap_or(10);
     let limit = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit));
     let limit = limit.ok_or_else(|| ApiError::coded("parameter_invalid_integer", "limit is 1 to 100").at("limit"))?;
@@ -484,7 +616,12 @@ fn page_of(params: &Params, found: Vec<(&str, Value)>, url: &str, kind: &str) ->
         }
     };
     let more = found.len() > from + limit;
-    let data: Vec<Value> = found.into_iter().skip(from).take(limit).map(|(_, value)| value).collect();
+    let data: Vec<Value> = found
+        .into_iter()
+        .skip(from)
+        .take(limit)
+        .map(|(_, value)| value)
+        .collect();
     Ok(json!({ "object": "list", "url": url, "has_more": more, "data": data }))
 }
 
@@ -515,9 +652,4 @@ fn base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(out)
-}
-
-/// Real time a shopper's browser is kept waiting by a fault.
-pub(super) fn page_delay(fault: &Fault) -> Option<Duration> {
-    if let Fault::Delay(delay) = fault { Some(*delay) } else { None }
 }

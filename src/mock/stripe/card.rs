@@ -56,7 +56,11 @@ pub(super) enum Flaw {
 impl Typed<'_> {
     /// Reads the card; `year` and `month` are today's.
     pub(super) fn read(&self, year: i64, month: u32) -> Result<Presented, Flaw> {
-        let digits: String = self.number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+        let digits: String = self
+            .number
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '-')
+            .collect();
         if !(12..=19).contains(&digits.len()) || !luhn(&digits) {
             return Err(Flaw::Number);
         }
@@ -78,7 +82,11 @@ impl Typed<'_> {
             return Err(Flaw::Holder);
         }
         let last4 = digits.get(digits.len() - 4..).unwrap_or_default().to_owned();
-        Ok(Presented { behaviour, brand: Brand::Visa, last4 })
+        Ok(Presented {
+            behaviour,
+            brand: Brand::Visa,
+            last4,
+        })
     }
 }
 
@@ -99,8 +107,12 @@ fn luhn(digits: &str) -> bool {
 /// `MM/YY` or `MM/YYYY`, this month included.
 fn expires_later(text: &str, year: i64, month: u32) -> bool {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let Some((month_text, year_text)) = compact.split_once('/') else { return false };
-    let (Ok(its_month), Ok(its_year)) = (month_text.parse::<u32>(), year_text.parse::<i64>()) else { return false };
+    let Some((month_text, year_text)) = compact.split_once('/') else {
+        return false;
+    };
+    let (Ok(its_month), Ok(its_year)) = (month_text.parse::<u32>(), year_text.parse::<i64>()) else {
+        return false;
+    };
     let its_year = match year_text.len() {
         2 => its_year + 2000,
         4 => its_year,
@@ -143,12 +155,22 @@ mod tests {
     use super::*;
 
     fn read(number: &str, expiry: &str, code: &str, holder: &str) -> Result<Behaviour, Flaw> {
-        Typed { number, expiry, code, holder }.read(2026, 11).map(|card| card.behaviour)
+        Typed {
+            number,
+            expiry,
+            code,
+            holder,
+        }
+        .read(2026, 11)
+        .map(|card| card.behaviour)
     }
 
     #[test]
     fn a_card_that_is_not_a_test_card_is_refused_however_plausible() {
-        assert_eq!(read("4111 1111 1111 1111", "12/30", "123", "A"), Err(Flaw::NotATestCard));
+        assert_eq!(
+            read("4111 1111 1111 1111", "12/30", "123", "A"),
+            Err(Flaw::NotATestCard)
+        );
         assert_eq!(read("4242 4242 4242 4241", "12/30", "123", "A"), Err(Flaw::Number));
         assert_eq!(read("", "12/30", "123", "A"), Err(Flaw::Number));
         assert_eq!(read("４２４２424242424242", "12/30", "123", "A"), Err(Flaw::Number));
@@ -156,8 +178,14 @@ mod tests {
 
     #[test]
     fn past_and_impossible_expiry_dates_are_refused() {
-        for expiry in ["10/26", "13/30", "00/30", "1230", "12/3", "12/030", "x/y", "", "12/2099"] {
-            assert_eq!(read("4242424242424242", expiry, "123", "A"), Err(Flaw::Expiry), "{expiry}");
+        for expiry in [
+            "10/26", "13/30", "00/30", "1230", "12/3", "12/030", "x/y", "", "12/2099",
+        ] {
+            assert_eq!(
+                read("4242424242424242", expiry, "123", "A"),
+                Err(Flaw::Expiry),
+                "{expiry}"
+            );
         }
         assert_eq!(read("4242424242424242", "11 / 26", "123", "A"), Ok(Behaviour::Succeeds));
     }

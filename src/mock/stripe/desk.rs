@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::fault::ArmedDeliveryFault;
 use super::ids::Ids;
 use super::objects::{
-    Challenge, Charge, Decline, Delayed, Dispute, Expand, Intent, Means, NewSession, Paid, Refund, Session,
-    SessionStatus, dispute_json,
+    Challenge, Charge, Decline, Delayed, Dispute, Expand, Intent, Means, NewSession, Refund, Session, SessionStatus,
+    Word, dispute_json,
 };
 use super::text::Notice;
 use super::version::Version;
@@ -27,8 +27,11 @@ const NOT_AUTHENTICATED: (&str, Option<&str>, &str) = (
     None,
     "The provided payment method has failed authentication.",
 );
-const NEVER_ARRIVED: (&str, Option<&str>, &str) =
-    ("payment_intent_payment_attempt_failed", None, "The payment did not arrive in time.");
+const NEVER_ARRIVED: (&str, Option<&str>, &str) = (
+    "payment_intent_payment_attempt_failed",
+    None,
+    "The payment did not arrive in time.",
+);
 
 /// Who caused an event: an API request (with its id and idempotency key), or somebody without one.
 #[derive(Clone)]
@@ -75,7 +78,11 @@ impl Desk<'_> {
                 created: self.now,
                 url,
                 status: SessionStatus::Open,
-                paid: if ask.amount == 0 { Paid::NotRequired } else { Paid::Unpaid },
+                paid: if ask.amount == 0 {
+                    Word::NotRequired
+                } else {
+                    Word::Unpaid
+                },
                 ask,
                 intent: None,
                 challenge: None,
@@ -90,7 +97,8 @@ impl Desk<'_> {
     pub(super) fn expire(&mut self, id: &str) -> Result<(), ApiError> {
         let session = self.session(id)?;
         if session.status != SessionStatus::Open {
-            return Err(ApiError::refused("Only Checkout Sessions with a status in [\"open\"] can be expired.",
+            return Err(ApiError::refused(
+                "Only Checkout Sessions with a status in [\"open\"] can be expired.",
             ));
         }
         session.status = SessionStatus::Expired;
@@ -109,7 +117,10 @@ impl Desk<'_> {
             return Ok(Tried::Closed);
         }
         let intent = self.intent_of(id)?;
-        let means = Means::Card { brand: card.brand, last4: card.last4.clone() };
+        let means = Means::Card {
+            brand: card.brand,
+            last4: card.last4.clone(),
+        };
         match card.behaviour {
             Behaviour::Succeeds => self.succeed(id, &intent, means),
             Behaviour::Declines => {
@@ -126,7 +137,11 @@ impl Desk<'_> {
                 }
                 let session = self.session(id)?;
                 session.notice = None;
-                session.challenge = Some(Challenge { token, brand: card.brand, last4: card.last4 });
+                session.challenge = Some(Challenge {
+                    token,
+                    brand: card.brand,
+                    last4: card.last4,
+                });
                 Ok(Tried::Challenge)
             }
         }
@@ -142,12 +157,23 @@ impl Desk<'_> {
             Some(challenge) if challenge.token == token => challenge,
             other => {
                 session.challenge = other;
-                return Ok(if session.challenge.is_some() { Tried::Challenge } else { Tried::Again });
+                return Ok(if session.challenge.is_some() {
+                    Tried::Challenge
+                } else {
+                    Tried::Again
+                });
             }
         };
         let intent = self.intent_of(id)?;
         if passed {
-            return self.succeed(id, &intent, Means::Card { brand: challenge.brand, last4: challenge.last4 });
+            return self.succeed(
+                id,
+                &intent,
+                Means::Card {
+                    brand: challenge.brand,
+                    last4: challenge.last4,
+                },
+            );
         }
         // Nobody was asked for money, so there is no charge.
         self.fail_attempt(&intent, None, NOT_AUTHENTICATED);
@@ -195,10 +221,14 @@ impl Desk<'_> {
         if session.delayed.take().is_none() {
             return Err(ApiError::refused("No delayed payment is under way in this session."));
         }
-        let Some(intent) = session.intent.clone() else { return Ok(()) };
+        let Some(intent) = session.intent.clone() else {
+            return Ok(());
+        };
         if arrived {
-            session.paid = Paid::Paid;
-            let kind = delayed_method(&session.ask.methods).unwrap_or("customer_balance").to_owned();
+            session.paid = Word::Paid;
+            let kind = delayed_method(&session.ask.methods)
+                .unwrap_or("customer_balance")
+                .to_owned();
             self.charge(&intent, Means::Other(kind), true);
             self.tell_intent("payment_intent.succeeded", &intent);
             self.tell_session("checkout.session.async_payment_succeeded", id);
@@ -222,11 +252,16 @@ impl Desk<'_> {
         }
         let amount = amount.unwrap_or(intent.capturable);
         if amount == 0 {
-            return Err(ApiError::coded("parameter_invalid_integer", "Invalid positive integer").at("amount_to_capture"));
+            return Err(
+                ApiError::coded("parameter_invalid_integer", "Invalid positive integer").at("amount_to_capture")
+            );
         }
         if amount > intent.capturable {
-            return Err(ApiError::state("amount_too_large", "The amount is greater than the amount that can be captured.")
-                .at("amount_to_capture"));
+            return Err(ApiError::state(
+                "amount_too_large",
+                "The amount is greater than the amount that can be captured.",
+            )
+            .at("amount_to_capture"));
         }
         intent.status = "succeeded";
         intent.capturable = 0;
@@ -238,7 +273,7 @@ impl Desk<'_> {
             charge.captured_amount = amount;
         }
         // Unconfirmed in the sheet (§8): after a capture the session counts as paid.
-        self.session(&session)?.paid = Paid::Paid;
+        self.session(&session)?.paid = Word::Paid;
         self.tell_intent("payment_intent.succeeded", id);
         Ok(())
     }
@@ -270,11 +305,17 @@ impl Desk<'_> {
             return Err(ApiError::no_such("charge", charge, "charge"));
         };
         if found.status != "succeeded" || !found.captured {
-            return Err(ApiError::state("payment_intent_unexpected_state", "This charge has not been captured."));
+            return Err(ApiError::state(
+                "payment_intent_unexpected_state",
+                "This charge has not been captured.",
+            ));
         }
         let left = found.captured_amount.saturating_sub(found.refunded_amount);
         if left == 0 {
-            return Err(ApiError::state("charge_already_refunded", format!("Charge {charge} has already been refunded.")));
+            return Err(ApiError::state(
+                "charge_already_refunded",
+                format!("Charge {charge} has already been refunded."),
+            ));
         }
         let amount = amount.unwrap_or(left);
         if amount == 0 {
@@ -373,7 +414,12 @@ impl Desk<'_> {
         let expired: Vec<String> = sessions.iter().filter(over).map(|session| session.id.clone()).collect();
         let arrived: Vec<(String, bool)> = sessions
             .iter()
-            .filter_map(|session| Some((session.id.clone(), session.delayed.as_ref().filter(|wait| wait.due <= now)?.arrives)))
+            .filter_map(|session| {
+                Some((
+                    session.id.clone(),
+                    session.delayed.as_ref().filter(|wait| wait.due <= now)?.arrives,
+                ))
+            })
             .collect();
         let lapsed = |intent: &&Intent| {
             let until = intent.authorized_at.map(|at| at.saturating_add(AUTHORIZED_FOR));
@@ -402,25 +448,43 @@ impl Desk<'_> {
         }
         let time = self.time;
         for endpoint in &mut self.account.endpoints {
-            endpoint.secrets.retain(|(_, until)| until.is_none_or(|until| time < until));
+            endpoint
+                .secrets
+                .retain(|(_, until)| until.is_none_or(|until| time < until));
         }
     }
 
     /// Sends an event once more to every endpoint that wants it, as the dashboard's button does.
     pub(super) fn resend(&mut self, id: &str) -> Result<(), ApiError> {
-        let Some(event) = self.account.events.find(id) else { return Err(ApiError::no_such("event", id, "id")) };
-        for endpoint in self.account.endpoints.iter().filter(|endpoint| endpoint.wants(&event.kind)) {
-            self.outbox.post(self.delivery_faults, &self.account.id, endpoint, event, self.time);
+        let Some(event) = self.account.events.find(id) else {
+            return Err(ApiError::no_such("event", id, "id"));
+        };
+        for endpoint in self
+            .account
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.wants(&event.kind))
+        {
+            self.outbox
+                .post(self.delivery_faults, &self.account.id, endpoint, event, self.time);
         }
         Ok(())
     }
 
     fn session(&mut self, id: &str) -> Result<&mut Session, ApiError> {
-        self.account.books.sessions.find_mut(id).ok_or_else(|| ApiError::no_such("checkout.session", id, "session"))
+        self.account
+            .books
+            .sessions
+            .find_mut(id)
+            .ok_or_else(|| ApiError::no_such("checkout.session", id, "session"))
     }
 
     fn intent(&mut self, id: &str) -> Result<&mut Intent, ApiError> {
-        self.account.books.intents.find_mut(id).ok_or_else(|| ApiError::no_such("payment_intent", id, "intent"))
+        self.account
+            .books
+            .intents
+            .find_mut(id)
+            .ok_or_else(|| ApiError::no_such("payment_intent", id, "intent"))
     }
 
     /// The session's payment intent, made at the first try.
@@ -465,11 +529,15 @@ impl Desk<'_> {
         let session = self.session(session_id)?;
         let manual = session.ask.capture_method == "manual";
         session.status = SessionStatus::Complete;
-        session.paid = if manual { Paid::Unpaid } else { Paid::Paid };
+        session.paid = if manual { Word::Unpaid } else { Word::Paid };
         session.challenge = None;
         session.notice = None;
         self.charge(intent, means, !manual);
-        let event = if manual { "payment_intent.amount_capturable_updated" } else { "payment_intent.succeeded" };
+        let event = if manual {
+            "payment_intent.amount_capturable_updated"
+        } else {
+            "payment_intent.succeeded"
+        };
         self.tell_intent(event, intent);
         self.tell_session("checkout.session.completed", session_id);
         Ok(Tried::Complete)
@@ -480,7 +548,9 @@ impl Desk<'_> {
         let id = self.ids.make("ch_3", 23);
         let method = self.ids.make("pm_1", 23);
         let now = self.now;
-        let Some(intent) = self.account.books.intents.find_mut(intent_id) else { return };
+        let Some(intent) = self.account.books.intents.find_mut(intent_id) else {
+            return;
+        };
         intent.error = None;
         intent.charge = Some(id.clone());
         intent.method = Some(method.clone());
@@ -512,11 +582,23 @@ impl Desk<'_> {
     }
 
     /// One try failed; the intent can be tried again.
-    fn fail_attempt(&mut self, intent_id: &str, means: Option<Means>, why: (&'static str, Option<&'static str>, &'static str)) {
+    fn fail_attempt(
+        &mut self,
+        intent_id: &str,
+        means: Option<Means>,
+        why: (&'static str, Option<&'static str>, &'static str),
+    ) {
         let charge_id = means.is_some().then(|| self.ids.make("ch_3", 23));
         let now = self.now;
-        let Some(intent) = self.account.books.intents.find_mut(intent_id) else { return };
-        let decline = Decline { code: why.0, decline_code: why.1, message: why.2, charge: charge_id.clone() };
+        let Some(intent) = self.account.books.intents.find_mut(intent_id) else {
+            return;
+        };
+        let decline = Decline {
+            code: why.0,
+            bank_code: why.1,
+            message: why.2,
+            charge: charge_id.clone(),
+        };
         intent.status = "requires_payment_method";
         intent.error = Some(decline.clone());
         intent.method = None;
@@ -545,7 +627,9 @@ impl Desk<'_> {
 
     fn drop_intent(&mut self, id: &str, reason: Option<&'static str>) {
         let now = self.now;
-        let Some(intent) = self.account.books.intents.find_mut(id) else { return };
+        let Some(intent) = self.account.books.intents.find_mut(id) else {
+            return;
+        };
         intent.status = "canceled";
         intent.capturable = 0;
         intent.authorized_at = None;
@@ -557,13 +641,19 @@ impl Desk<'_> {
     fn tell_session(&mut self, kind: &str, id: &str) {
         // Events are rendered in the account's version, not in that of any request (Stripe sheet §7, version).
         let books = &self.account.books;
-        let object = books.sessions.find(id).map(|it| books.session_json(it, &Expand::default(), &Version::newest()));
+        let object = books
+            .sessions
+            .find(id)
+            .map(|it| books.session_json(it, &Expand::default(), &Version::newest()));
         self.tell(kind, object);
     }
 
     fn tell_intent(&mut self, kind: &str, id: &str) {
         let books = &self.account.books;
-        let object = books.intents.find(id).map(|intent| books.intent_json(intent, &Expand::default()));
+        let object = books
+            .intents
+            .find(id)
+            .map(|intent| books.intent_json(intent, &Expand::default()));
         self.tell(kind, object);
     }
 
@@ -575,7 +665,10 @@ impl Desk<'_> {
 
     fn tell_refund(&mut self, kind: &str, id: &str) {
         let books = &self.account.books;
-        let object = books.refunds.find(id).map(|refund| books.refund_json(refund, &Expand::default()));
+        let object = books
+            .refunds
+            .find(id)
+            .map(|refund| books.refund_json(refund, &Expand::default()));
         self.tell(kind, object);
     }
 
@@ -601,7 +694,8 @@ impl Desk<'_> {
             pending: wanting().map(|endpoint| endpoint.id.clone()).collect(),
         };
         for endpoint in wanting() {
-            self.outbox.post(self.delivery_faults, &self.account.id, endpoint, &event, self.time);
+            self.outbox
+                .post(self.delivery_faults, &self.account.id, endpoint, &event, self.time);
         }
         self.account.events.add(id, event);
     }
@@ -609,5 +703,8 @@ impl Desk<'_> {
 
 /// The delayed method among those a session offers.
 pub(super) fn delayed_method(methods: &[String]) -> Option<&str> {
-    methods.iter().map(String::as_str).find(|method| matches!(*method, "konbini" | "customer_balance"))
+    methods
+        .iter()
+        .map(String::as_str)
+        .find(|method| matches!(*method, "konbini" | "customer_balance"))
 }

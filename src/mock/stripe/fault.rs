@@ -148,16 +148,27 @@ impl FaultPlan {
     }
 
     /// Makes it happen from now on.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "arming is the point; what it returns is for those who count"
+    )]
     pub fn arm(self) -> Armed {
         let armed = self.rule.armed.clone();
-        self.shared.lock().faults.push(ArmedFault { fault: self.fault, operation: self.operation, rule: self.rule });
+        self.shared.lock().faults.push(ArmedFault {
+            fault: self.fault,
+            operation: self.operation,
+            rule: self.rule,
+        });
         armed
     }
 }
 
 impl std::fmt::Debug for FaultPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FaultPlan").field("fault", &self.fault).field("operation", &self.operation).finish_non_exhaustive()
+        f.debug_struct("FaultPlan")
+            .field("fault", &self.fault)
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -199,6 +210,10 @@ impl DeliveryFaultPlan {
     }
 
     /// Makes it happen from now on.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "arming is the point; what it returns is for those who count"
+    )]
     pub fn arm(self) -> Armed {
         let armed = self.rule.armed.clone();
         self.shared.lock().delivery_faults.push(ArmedDeliveryFault {
@@ -213,7 +228,9 @@ impl DeliveryFaultPlan {
 
 impl std::fmt::Debug for DeliveryFaultPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeliveryFaultPlan").field("fault", &self.fault).finish_non_exhaustive()
+        f.debug_struct("DeliveryFaultPlan")
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
     }
 }
 
@@ -246,7 +263,11 @@ pub(super) struct Rule {
 
 impl Default for Rule {
     fn default() -> Self {
-        Self { skip: 0, left: 1, armed: Armed::default() }
+        Self {
+            skip: 0,
+            left: 1,
+            armed: Armed::default(),
+        }
     }
 }
 
@@ -286,7 +307,10 @@ pub(super) fn strike(faults: &mut Vec<ArmedFault>, operation: Operation) -> Opti
         Some(wanted) => wanted == operation,
         None => operation != Operation::HostedPage,
     };
-    faults.iter_mut().filter(aimed).find_map(|armed| armed.rule.strike().then(|| armed.fault.clone()))
+    faults
+        .iter_mut()
+        .filter(aimed)
+        .find_map(|armed| armed.rule.strike().then(|| armed.fault.clone()))
 }
 
 /// The fault that hits this delivery, if any.
@@ -300,5 +324,8 @@ pub(super) fn strike_delivery(
         armed.event_type.as_deref().is_none_or(|wanted| wanted == event_type)
             && armed.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
     };
-    faults.iter_mut().filter(aimed).find_map(|armed| armed.rule.strike().then_some(armed.fault))
+    faults
+        .iter_mut()
+        .filter(aimed)
+        .find_map(|armed| armed.rule.strike().then_some(armed.fault))
 }

@@ -37,7 +37,9 @@ pub(super) struct Keys {
 impl Keys {
     /// The stored reply, nothing if the key is new, or why it cannot be used.
     pub(super) fn look_up(&self, account: &str, key: &str, asked: &Fingerprint) -> Result<Option<Stored>, ApiError> {
-        let Some(entry) = self.entries.get(&(account.to_owned(), key.to_owned())) else { return Ok(None) };
+        let Some(entry) = self.entries.get(&(account.to_owned(), key.to_owned())) else {
+            return Ok(None);
+        };
         if entry.asked != *asked {
             return Err(ApiError::idempotency(
                 400,
@@ -62,17 +64,30 @@ impl Keys {
         delay: Option<Duration>,
     ) {
         let running_until = delay.and_then(|delay| Instant::now().checked_add(delay));
-        self.entries.insert((account.to_owned(), key.to_owned()), Entry { asked, at, stored, running_until });
+        self.entries.insert(
+            (account.to_owned(), key.to_owned()),
+            Entry {
+                asked,
+                at,
+                stored,
+                running_until,
+            },
+        );
     }
 
     pub(super) fn forget_before(&mut self, now: SystemTime) {
-        self.entries.retain(|_, entry| now.duration_since(entry.at).is_ok_and(|age| age < KEPT) || now < entry.at);
+        self.entries
+            .retain(|_, entry| now.duration_since(entry.at).is_ok_and(|age| age < KEPT) || now < entry.at);
     }
 }
 
 /// The error while another request with the same key runs.
 pub(super) fn in_use() -> ApiError {
-    ApiError::idempotency(409, Some("idempotency_key_in_use"), "Another request is using this idempotency key.")
+    ApiError::idempotency(
+        409,
+        Some("idempotency_key_in_use"),
+        "Another request is using this idempotency key.",
+    )
 }
 
 /// What a request asks. Every part carries its length, so that no two different requests read the same.

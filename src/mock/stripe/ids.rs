@@ -26,11 +26,20 @@ impl Ids {
         let mut id = prefix.to_owned();
         while id.len() < prefix.len() + length {
             self.count += 1;
-            let block = self.stream.clone().chain_update(self.count.to_be_bytes()).finalize().into_bytes();
+            let block = self
+                .stream
+                .clone()
+                .chain_update(self.count.to_be_bytes())
+                .finalize()
+                .into_bytes();
             // Bytes above the last full round of the alphabet would make some letters likelier than others.
             let fair = block.iter().filter(|byte| **byte < 248);
             let letters = fair.filter_map(|byte| ALPHABET.get(usize::from(byte % 62)));
-            id.extend(letters.take(prefix.len() + length - id.len()).map(|byte| char::from(*byte)));
+            id.extend(
+                letters
+                    .take(prefix.len() + length - id.len())
+                    .map(|byte| char::from(*byte)),
+            );
         }
         id
     }

@@ -56,7 +56,10 @@ pub(super) fn fraction_allowed(currency: &str, amount: u64) -> bool {
 
 /// The smallest amount that can be charged, where Stripe publishes one.
 pub(super) fn minimum(currency: &str) -> Option<u64> {
-    MINIMUM.iter().find(|(code, _)| *code == currency).map(|(_, least)| *least)
+    MINIMUM
+        .iter()
+        .find(|(code, _)| *code == currency)
+        .map(|(_, least)| *least)
 }
 
 /// The amount as a shopper reads it.

@@ -17,7 +17,10 @@ pub(super) struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { rows: Vec::new(), by_id: HashMap::new() }
+        Self {
+            rows: Vec::new(),
+            by_id: HashMap::new(),
+        }
     }
 }
 
@@ -47,12 +50,19 @@ pub(super) struct Expand(pub(super) Vec<String>);
 impl Expand {
     /// Whether `path` is wanted whole, because it was named or because something inside it was.
     pub(super) fn wants(&self, path: &str) -> bool {
-        self.0.iter().any(|wanted| wanted.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        self.0.iter().any(|wanted| {
+            wanted
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
     }
 
     /// The part below `path`.
     pub(super) fn below(&self, path: &str) -> Self {
-        let inner = self.0.iter().filter_map(|wanted| wanted.strip_prefix(path)?.strip_prefix('.'));
+        let inner = self
+            .0
+            .iter()
+            .filter_map(|wanted| wanted.strip_prefix(path)?.strip_prefix('.'));
         Self(inner.map(str::to_owned).collect())
     }
 }
@@ -74,14 +84,15 @@ impl SessionStatus {
     }
 }
 
+/// The session's word for its money.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paid {
+pub(super) enum Word {
     Unpaid,
     Paid,
     NotRequired,
 }
 
-impl Paid {
+impl Word {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Unpaid => "unpaid",
@@ -138,7 +149,7 @@ pub(super) struct Session {
     pub(super) created: i64,
     pub(super) url: String,
     pub(super) status: SessionStatus,
-    pub(super) paid: Paid,
+    pub(super) paid: Word,
     pub(super) ask: NewSession,
     pub(super) intent: Option<String>,
     pub(super) challenge: Option<Challenge>,
@@ -174,7 +185,7 @@ pub(super) struct Intent {
 #[derive(Clone)]
 pub(super) struct Decline {
     pub(super) code: &'static str,
-    pub(super) decline_code: Option<&'static str>,
+    pub(super) bank_code: Option<&'static str>,
     pub(super) message: &'static str,
     pub(super) charge: Option<String>,
 }
@@ -296,7 +307,7 @@ impl Books {
             json!({
                 "type": "card_error",
                 "code": decline.code,
-                "decline_code": decline.decline_code,
+                "decline_code": decline.bank_code,
                 "message": decline.message,
                 "charge": decline.charge,
             })
@@ -332,7 +343,9 @@ impl Books {
     #[expect(clippy::unused_self, reason = "reads like its siblings, which do need the books")]
     pub(super) fn charge_json(&self, charge: &Charge) -> Value {
         let details = match &charge.means {
-            Means::Card { brand, last4 } => json!({ "type": "card", "card": { "brand": brand.wire(), "last4": last4 } }),
+            Means::Card { brand, last4 } => {
+                json!({ "type": "card", "card": { "brand": brand.wire(), "last4": last4 } })
+            }
             Means::Other(kind) => json!({ "type": kind, kind: {} }),
         };
         json!({

@@ -76,7 +76,9 @@ impl Params {
 
     /// A text of at most `longest` characters.
     pub(super) fn text(&self, name: &str, longest: usize) -> Result<Option<String>, ApiError> {
-        let Some(value) = self.optional(name)? else { return Ok(None) };
+        let Some(value) = self.optional(name)? else {
+            return Ok(None);
+        };
         if value.chars().count() > longest {
             let message = format!("Invalid string: must be at most {longest} characters");
             return Err(ApiError::invalid(message).at(name));
@@ -86,7 +88,9 @@ impl Params {
 
     /// One of a closed list.
     pub(super) fn choice(&self, name: &str, allowed: &[&'static str]) -> Result<Option<&'static str>, ApiError> {
-        let Some(value) = self.optional(name)? else { return Ok(None) };
+        let Some(value) = self.optional(name)? else {
+            return Ok(None);
+        };
         let found = allowed.iter().find(|choice| **choice == value).copied();
         let message = || format!("Invalid {name}: must be one of {}", allowed.join(", "));
         found.map(Some).ok_or_else(|| ApiError::invalid(message()).at(name))
@@ -94,7 +98,9 @@ impl Params {
 
     /// A whole number, written in decimal.
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
-        let Some(value) = self.optional(name)? else { return Ok(None) };
+        let Some(value) = self.optional(name)? else {
+            return Ok(None);
+        };
         let digits = value.strip_prefix('-').unwrap_or(value);
         let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let parsed = value.parse().ok().filter(|_| plain);
@@ -103,7 +109,9 @@ impl Params {
 
     /// A whole number that is not negative.
     pub(super) fn unsigned(&self, name: &str) -> Result<Option<u64>, ApiError> {
-        let Some(value) = self.integer(name)? else { return Ok(None) };
+        let Some(value) = self.integer(name)? else {
+            return Ok(None);
+        };
         let message = || format!("Invalid non-negative integer: {value}");
         u64::try_from(value)
             .map(Some)
@@ -131,15 +139,19 @@ impl Params {
 
     /// The indexes that occur directly under `name`, in order.
     pub(super) fn indexes(&self, name: &str) -> BTreeSet<usize> {
-        let inside = self.pairs.iter().filter_map(|(key, _)| key.strip_prefix(name)?.strip_prefix('['));
+        let inside = self
+            .pairs
+            .iter()
+            .filter_map(|(key, _)| key.strip_prefix(name)?.strip_prefix('['));
         inside.filter_map(|rest| rest.split_once(']')?.0.parse().ok()).collect()
     }
 
     /// Whether anything sits at or under `name`.
     pub(super) fn any_under(&self, name: &str) -> bool {
-        self.pairs
-            .iter()
-            .any(|(key, _)| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('[')))
+        self.pairs.iter().any(|(key, _)| {
+            key.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+        })
     }
 
     /// A metadata table: at most 50 keys of 40 characters with values of 500 (Stripe sheet §4).
@@ -147,7 +159,9 @@ impl Params {
         let pattern = format!("{name}[*]");
         let mut table = BTreeMap::new();
         for (full, value) in self.pairs.iter().filter(|(key, _)| matches(&pattern, key)) {
-            let key = segments(full).and_then(|all| all.last().map(|last| (*last).to_owned())).unwrap_or_default();
+            let key = segments(full)
+                .and_then(|all| all.last().map(|last| (*last).to_owned()))
+                .unwrap_or_default();
             if key.chars().count() > 40 {
                 return Err(ApiError::invalid("Metadata keys can be at most 40 characters").at(full));
             }
@@ -166,7 +180,10 @@ impl Params {
     }
 
     fn raw(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -193,7 +210,9 @@ fn check_encoding(bytes: &[u8]) -> Result<(), ApiError> {
             continue;
         }
         let mut digit = || rest.next().and_then(|hex| char::from(hex).to_digit(16));
-        let (Some(high), Some(low)) = (digit(), digit()) else { return Err(broken()) };
+        let (Some(high), Some(low)) = (digit(), digit()) else {
+            return Err(broken());
+        };
         decoded.push(u8::try_from(high * 16 + low).unwrap_or_default());
     }
     String::from_utf8(decoded).map(drop).map_err(|_| broken())
@@ -221,7 +240,9 @@ fn segments(name: &str) -> Option<Vec<&str>> {
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
-    let (Some(pattern), Some(name)) = (segments(pattern), segments(name)) else { return false };
+    let (Some(pattern), Some(name)) = (segments(pattern), segments(name)) else {
+        return false;
+    };
     pattern.len() == name.len()
         && pattern.iter().zip(&name).all(|(wanted, found)| match *wanted {
             "*" => !found.is_empty(),
@@ -231,7 +252,9 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 fn last_index(name: &str) -> usize {
-    segments(name).and_then(|all| all.last()?.parse().ok()).unwrap_or(usize::MAX)
+    segments(name)
+        .and_then(|all| all.last()?.parse().ok())
+        .unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

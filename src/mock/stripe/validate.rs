@@ -9,9 +9,9 @@ use super::params::{Params, missing};
 use super::version::Version;
 
 const LOCALES: &[&str] = &[
-    "auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN", "hr",
-    "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv",
-    "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
+    "auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN",
+    "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk",
+    "sl", "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
 ];
 
 const KNOWN: &[&str] = &[
@@ -55,7 +55,9 @@ const URL_LENGTH: usize = 5000;
 pub(super) fn new_session(params: &Params, version: &Version, now: i64) -> Result<NewSession, ApiError> {
     params.only(KNOWN)?;
     params.required("mode")?;
-    let mode = params.choice("mode", &["payment", "setup", "subscription"])?.unwrap_or("payment");
+    let mode = params
+        .choice("mode", &["payment", "setup", "subscription"])?
+        .unwrap_or("payment");
     if mode != "payment" {
         return Err(ApiError::invalid("The simulator plays mode `payment` only.").at("mode"));
     }
@@ -122,7 +124,10 @@ fn line_items(params: &Params) -> Result<(Vec<LineItem>, String, u64), ApiError>
             return Err(ApiError::invalid(message).at(&format!("line_items[{index}][price_data][currency]")));
         }
         shared.get_or_insert(currency);
-        total = total.checked_add(item.total).filter(|sum| *sum <= money::MAXIMUM).ok_or_else(too_large)?;
+        total = total
+            .checked_add(item.total)
+            .filter(|sum| *sum <= money::MAXIMUM)
+            .ok_or_else(too_large)?;
         items.push(item);
     }
     Ok((items, shared.unwrap_or_default(), total))
@@ -142,7 +147,11 @@ fn line_item(params: &Params, at: &str) -> Result<(LineItem, String), ApiError> 
     let quantity_at = format!("{at}[quantity]");
     let quantity = params.unsigned(&quantity_at)?.ok_or_else(|| missing(&quantity_at))?;
     if quantity == 0 {
-        return Err(ApiError::coded("parameter_invalid_integer", "This value must be greater than or equal to 1.").at(&quantity_at));
+        return Err(ApiError::coded(
+            "parameter_invalid_integer",
+            "This value must be greater than or equal to 1.",
+        )
+        .at(&quantity_at));
     }
     let currency_at = format!("{data}[currency]");
     let currency = params.required(&currency_at)?.to_owned();
@@ -160,12 +169,23 @@ fn line_item(params: &Params, at: &str) -> Result<(LineItem, String), ApiError> 
             return Err(ApiError::invalid(message).at(&amount_at));
         }
         (None, None) => return Err(missing(&amount_at)),
-        (Some(unit), None) => unit.checked_mul(quantity).filter(|total| *total <= money::MAXIMUM).ok_or_else(too_large)?,
+        (Some(unit), None) => unit
+            .checked_mul(quantity)
+            .filter(|total| *total <= money::MAXIMUM)
+            .ok_or_else(too_large)?,
         (None, Some(text)) => decimal_total(text, quantity).ok_or_else(|| {
             ApiError::invalid(format!("Invalid decimal: {text}; must have at most 12 decimal places")).at(&decimal_at)
         })?,
     };
-    Ok((LineItem { name, description, quantity, total }, currency))
+    Ok((
+        LineItem {
+            name,
+            description,
+            quantity,
+            total,
+        },
+        currency,
+    ))
 }
 
 /// `quantity` times a decimal with at most 12 places, rounded half up to minor units.
@@ -184,7 +204,11 @@ fn decimal_total(text: &str, quantity: u64) -> Option<u64> {
 fn check_amount(amount: u64, currency: &str) -> Result<(), ApiError> {
     const PARAM: &str = "line_items[0][price_data][unit_amount]";
     if !money::fraction_allowed(currency, amount) {
-        return Err(ApiError::coded("parameter_invalid_integer", format!("Invalid amount for {currency}: {amount}")).at(PARAM));
+        return Err(ApiError::coded(
+            "parameter_invalid_integer",
+            format!("Invalid amount for {currency}: {amount}"),
+        )
+        .at(PARAM));
     }
     // Nothing to pay is allowed; almost nothing is not.
     if amount > 0 && money::minimum(currency).is_some_and(|least| amount < least) {
@@ -202,9 +226,8 @@ fn methods(params: &Params, version: &Version, currency: &str) -> Result<Vec<Str
     let listed = params.list("payment_method_types")?;
     let allowed = params.list("allowed_payment_method_types")?;
     let excluded = params.list("excluded_payment_method_types")?;
-    let unknown = |name: &str| {
-        Err(ApiError::coded("parameter_unknown", format!("Received unknown parameter: {name}")).at(name))
-    };
+    let unknown =
+        |name: &str| Err(ApiError::coded("parameter_unknown", format!("Received unknown parameter: {name}")).at(name));
     if version.has_allowed_methods() {
         if !listed.is_empty() {
             return unknown("payment_method_types");
@@ -212,30 +235,55 @@ fn methods(params: &Params, version: &Version, currency: &str) -> Result<Vec<Str
     } else if !allowed.is_empty() {
         return unknown("allowed_payment_method_types");
     }
-    let malformed = |name: &String| name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if let Some(bad) = listed.iter().chain(&allowed).chain(&excluded).find(|name| malformed(name)) {
+    let malformed = |name: &String| {
+        name.is_empty()
+            || !name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    if let Some(bad) = listed
+        .iter()
+        .chain(&allowed)
+        .chain(&excluded)
+        .find(|name| malformed(name))
+    {
         return Err(ApiError::invalid(format!("Invalid payment method type: {bad}")).at("payment_method_types"));
     }
-    let later = if currency == "jpy" { "konbini" } else { "customer_balance" };
+    let later = if currency == "jpy" {
+        "konbini"
+    } else {
+        "customer_balance"
+    };
     let wanted = |name: &str| {
         let named = |list: &[String]| list.iter().any(|entry| entry == name);
         (listed.is_empty() || named(&listed)) && (allowed.is_empty() || named(&allowed)) && !named(&excluded)
     };
-    let offered: Vec<String> = ["card", later].into_iter().filter(|name| wanted(name)).map(str::to_owned).collect();
+    let offered: Vec<String> = ["card", later]
+        .into_iter()
+        .filter(|name| wanted(name))
+        .map(str::to_owned)
+        .collect();
     if offered.is_empty() {
-        return Err(ApiError::invalid("No payment method that the simulator plays is left (card, konbini, customer_balance)."));
+        return Err(ApiError::invalid(
+            "No payment method that the simulator plays is left (card, konbini, customer_balance).",
+        ));
     }
     Ok(offered)
 }
 
 fn capture_method(params: &Params) -> Result<&'static str, ApiError> {
     let known = &["automatic", "automatic_async", "manual"];
-    Ok(params.choice("payment_intent_data[capture_method]", known)?.unwrap_or("automatic_async"))
+    Ok(params
+        .choice("payment_intent_data[capture_method]", known)?
+        .unwrap_or("automatic_async"))
 }
 
 fn intent_suffix(params: &Params) -> Result<Option<String>, ApiError> {
     email(params, "payment_intent_data[receipt_email]")?;
-    params.choice("payment_intent_data[setup_future_usage]", &["off_session", "on_session"])?;
+    params.choice(
+        "payment_intent_data[setup_future_usage]",
+        &["off_session", "on_session"],
+    )?;
     let whole = "payment_intent_data[statement_descriptor]";
     if params.optional(whole)?.is_some() {
         let message = "statement_descriptor is not supported for card charges; use statement_descriptor_suffix.";
@@ -247,7 +295,9 @@ fn intent_suffix(params: &Params) -> Result<Option<String>, ApiError> {
 /// 30 minutes to 24 hours from now; 24 hours without it.
 fn expires_at(params: &Params, now: i64) -> Result<i64, ApiError> {
     let latest = now.saturating_add(24 * 60 * 60);
-    let Some(wanted) = params.integer("expires_at")? else { return Ok(latest) };
+    let Some(wanted) = params.integer("expires_at")? else {
+        return Ok(latest);
+    };
     if wanted < now.saturating_add(30 * 60) {
         let message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.";
         return Err(ApiError::invalid(message).at("expires_at"));
@@ -260,10 +310,16 @@ fn expires_at(params: &Params, now: i64) -> Result<i64, ApiError> {
 }
 
 fn email(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
-    let Some(text) = params.text(name, 512)? else { return Ok(None) };
+    let Some(text) = params.text(name, 512)? else {
+        return Ok(None);
+    };
     let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     let shaped = text.split_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && domain.contains('.') && !domain.contains('@') && !domain.starts_with('.') && !domain.ends_with('.')
+        !local.is_empty()
+            && domain.contains('.')
+            && !domain.contains('@')
+            && !domain.starts_with('.')
+            && !domain.ends_with('.')
     });
     if plain && shaped {
         Ok(Some(text))
@@ -273,7 +329,9 @@ fn email(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
 }
 
 fn address(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
-    let Some(text) = params.text(name, URL_LENGTH)? else { return Ok(None) };
+    let Some(text) = params.text(name, URL_LENGTH)? else {
+        return Ok(None);
+    };
     // The URL type drops tabs and newlines silently, and an address with them is not one.
     let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     let web = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());

@@ -17,7 +17,13 @@ impl Version {
     pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
         let (date, train) = text.split_once('.').unwrap_or((text, "none"));
         let dated = date.len() == 10
-            && date.bytes().enumerate().all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+            && date.bytes().enumerate().all(|(at, byte)| {
+                if at == 4 || at == 7 {
+                    byte == b'-'
+                } else {
+                    byte.is_ascii_digit()
+                }
+            });
         let named = !train.is_empty() && train.bytes().all(|byte| byte.is_ascii_lowercase());
         if dated && named {
             Ok(Self(text.to_owned()))
@@ -32,7 +38,11 @@ impl Version {
 
     /// From `2026-03-25.dahlia` on the hosted page is called `hosted_page`.
     pub(super) fn hosted_ui_mode(&self) -> &'static str {
-        if self.since("2026-03-25") { "hosted_page" } else { "hosted" }
+        if self.since("2026-03-25") {
+            "hosted_page"
+        } else {
+            "hosted"
+        }
     }
 
     /// From `2026-09-30.endive` on methods are filtered, no longer listed.

@@ -27,7 +27,8 @@ pub fn signature_header(secret: &str, timestamp: i64, body: &[u8]) -> String {
 /// One delivery of one event to one endpoint, as the simulator saw it.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Delivery {
+pub struct DeliveryView {
+    pub(super) account: String,
     /// The event, `evt_...`.
     pub event: String,
     /// Its type, such as `checkout.session.completed`.
@@ -38,6 +39,8 @@ pub struct Delivery {
     pub attempt: u32,
     /// When, by the simulator's clock.
     pub at: SystemTime,
+    /// What the store answered; nothing if it did not, or if nothing was sent.
+    pub status: Option<u16>,
     /// How it ended.
     pub outcome: DeliveryOutcome,
     /// The `Stripe-Signature` that was sent; empty if nothing was.
@@ -46,7 +49,7 @@ pub struct Delivery {
     pub body: Arc<[u8]>,
 }
 
-impl Delivery {
+impl DeliveryView {
     /// Whether the store answered 2xx.
     #[must_use]
     pub fn acknowledged(&self) -> bool {
@@ -54,10 +57,21 @@ impl Delivery {
     }
 }
 
-impl std::fmt::Debug for Delivery {
+impl std::fmt::Debug for DeliveryView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { event, event_type, endpoint, attempt, at, outcome, signature: _, body } = self;
-        f.debug_struct("Delivery")
+        let Self {
+            account: _,
+            event,
+            event_type,
+            endpoint,
+            attempt,
+            at,
+            status: _,
+            outcome,
+            signature: _,
+            body,
+        } = self;
+        f.debug_struct("DeliveryView")
             .field("event", event)
             .field("event_type", event_type)
             .field("endpoint", endpoint)
@@ -169,13 +183,19 @@ pub(super) struct Outbox {
     held: Vec<Parcel>,
     /// Endpoints that are being served: deliveries to one endpoint go one after the other.
     busy: HashSet<String>,
-    pub(super) log: Vec<Delivery>,
+    pub(super) log: Vec<DeliveryView>,
     pub(super) retry_after: Vec<Duration>,
 }
 
 impl Outbox {
     pub(super) fn new(retry_after: Vec<Duration>) -> Self {
-        Self { queue: VecDeque::new(), held: Vec::new(), busy: HashSet::new(), log: Vec::new(), retry_after }
+        Self {
+            queue: VecDeque::new(),
+            held: Vec::new(),
+            busy: HashSet::new(),
+            log: Vec::new(),
+            retry_after,
+        }
     }
 
     /// Whether nothing is due and nothing is on its way.
@@ -210,29 +230,45 @@ impl Outbox {
             Some(DeliveryFault::TwiceAtOnce) => self.queue.push_back(Parcel { copies: 2, ..parcel() }),
             Some(DeliveryFault::Reordered) => return self.held.push(parcel()),
             Some(DeliveryFault::Late(by)) => {
-                self.queue.push_back(Parcel { due: now.checked_add(by).unwrap_or(now), ..parcel() });
+                self.queue.push_back(Parcel {
+                    due: now.checked_add(by).unwrap_or(now),
+                    ..parcel()
+                });
             }
             Some(DeliveryFault::Dropped) => {
-                return self.log.push(Delivery {
+                return self.log.push(DeliveryView {
+                    account: account.to_owned(),
                     event: event.id.clone(),
                     event_type: event.kind.clone(),
                     endpoint: endpoint.url.clone(),
                     attempt: 1,
                     at: now,
+                    status: None,
                     outcome: DeliveryOutcome::Dropped,
                     signature: String::new(),
                     body: body_of(event),
                 });
             }
             Some(DeliveryFault::OldTimestamp(by)) => {
-                self.queue.push_back(Parcel { blemish: Blemish::Old(by), ..parcel() });
+                self.queue.push_back(Parcel {
+                    blemish: Blemish::Old(by),
+                    ..parcel()
+                });
             }
             Some(DeliveryFault::WrongSecret) => {
-                self.queue.push_back(Parcel { blemish: Blemish::WrongSecret, ..parcel() });
+                self.queue.push_back(Parcel {
+                    blemish: Blemish::WrongSecret,
+                    ..parcel()
+                });
             }
-            Some(DeliveryFault::Tampered) => self.queue.push_back(Parcel { blemish: Blemish::Tampered, ..parcel() }),
+            Some(DeliveryFault::Tampered) => self.queue.push_back(Parcel {
+                blemish: Blemish::Tampered,
+                ..parcel()
+            }),
         }
-        let (overtaken, held) = std::mem::take(&mut self.held).into_iter().partition(|held| held.endpoint == endpoint.id);
+        let (overtaken, held) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held| held.endpoint == endpoint.id);
         self.held = held;
         self.queue.extend::<Vec<_>>(overtaken);
     }
@@ -261,7 +297,13 @@ impl Outbox {
         if let Some(wait) = self.retry_after.get(tried) {
             let due = now.checked_add(*wait).unwrap_or(now);
             let attempt = parcel.attempt.saturating_add(1);
-            self.queue.push_back(Parcel { attempt, due, copies: 1, blemish: Blemish::None, ..parcel });
+            self.queue.push_back(Parcel {
+                attempt,
+                due,
+                copies: 1,
+                blemish: Blemish::None,
+                ..parcel
+            });
         }
     }
 }
@@ -277,7 +319,12 @@ pub(super) async fn deliver(shared: Arc<Shared>, client: reqwest::Client) {
             world.outbox.collect(now)
         };
         for (endpoint, batch) in batches {
-            drop(tokio::spawn(send_batch(Arc::clone(&shared), client.clone(), endpoint, batch)));
+            drop(tokio::spawn(send_batch(
+                Arc::clone(&shared),
+                client.clone(),
+                endpoint,
+                batch,
+            )));
         }
         tokio::select! {
             () = shared.wake.notified() => {}
@@ -321,18 +368,28 @@ impl Parcel {
 
 async fn send(shared: Arc<Shared>, client: reqwest::Client, parcel: Parcel) {
     let now = shared.clock.now();
-    let prepared = shared.lock().endpoint(&parcel.account, &parcel.endpoint).map(|endpoint| {
-        let (timestamp, body) = match parcel.blemish {
-            Blemish::Old(by) => (unix(now.checked_sub(by).unwrap_or(SystemTime::UNIX_EPOCH)), Arc::clone(&parcel.body)),
-            _ => (unix(now), Arc::clone(&parcel.body)),
-        };
-        let header = match parcel.blemish {
-            Blemish::WrongSecret => signature_header("whsec_of_nobody", timestamp, &body),
-            _ => endpoint.header(timestamp, now, &body),
-        };
-        let body = if parcel.blemish == Blemish::Tampered { tampered(&body) } else { body };
-        (endpoint.url.clone(), header, body)
-    });
+    let prepared = shared
+        .lock()
+        .endpoint(&parcel.account, &parcel.endpoint)
+        .map(|endpoint| {
+            let (timestamp, body) = match parcel.blemish {
+                Blemish::Old(by) => (
+                    unix(now.checked_sub(by).unwrap_or(SystemTime::UNIX_EPOCH)),
+                    Arc::clone(&parcel.body),
+                ),
+                _ => (unix(now), Arc::clone(&parcel.body)),
+            };
+            let header = match parcel.blemish {
+                Blemish::WrongSecret => signature_header("whsec_of_nobody", timestamp, &body),
+                _ => endpoint.header(timestamp, now, &body),
+            };
+            let body = if parcel.blemish == Blemish::Tampered {
+                tampered(&body)
+            } else {
+                body
+            };
+            (endpoint.url.clone(), header, body)
+        });
     // None after the endpoint was removed.
     let Some((url, signature, body)) = prepared else { return };
     let sent = client
@@ -346,12 +403,18 @@ async fn send(shared: Arc<Shared>, client: reqwest::Client, parcel: Parcel) {
         Ok(response) => DeliveryOutcome::Answered(response.status().as_u16()),
         Err(_) => DeliveryOutcome::NoAnswer,
     };
-    let delivery = Delivery {
+    let status = match outcome {
+        DeliveryOutcome::Answered(status) => Some(status),
+        _ => None,
+    };
+    let delivery = DeliveryView {
+        account: parcel.account.clone(),
         event: parcel.event.clone(),
         event_type: parcel.kind.clone(),
         endpoint: url,
         attempt: parcel.attempt,
         at: now,
+        status,
         outcome,
         signature,
         body,
@@ -391,8 +454,15 @@ fn tampered(body: &[u8]) -> Arc<[u8]> {
 
 fn signature(secret: &str, timestamp: i64, body: &[u8]) -> String {
     // HMAC takes keys of any length, so there is no error to report.
-    let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
-    let tag = mac.chain_update(timestamp.to_string()).chain_update(b".").chain_update(body).finalize().into_bytes();
+    let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return String::new();
+    };
+    let tag = mac
+        .chain_update(timestamp.to_string())
+        .chain_update(b".")
+        .chain_update(body)
+        .finalize()
+        .into_bytes();
     tag.iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

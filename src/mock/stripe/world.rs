@@ -11,6 +11,7 @@ use super::fault::{ArmedDeliveryFault, ArmedFault};
 use super::idempotency::Keys;
 use super::ids::Ids;
 use super::objects::Books;
+use super::views::RequestView;
 use super::webhook::{Endpoint, Event, Outbox};
 use crate::mock::clock::{Clock, unix};
 
@@ -24,7 +25,11 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(clock: Clock, world: World) -> Self {
-        Self { clock, wake: Notify::new(), world: Mutex::new(world) }
+        Self {
+            clock,
+            wake: Notify::new(),
+            world: Mutex::new(world),
+        }
     }
 
     /// A panic in a test that holds the lock must not take the simulator down with it.
@@ -52,6 +57,8 @@ pub(super) struct World {
     pub(super) keys: Keys,
     pub(super) faults: Vec<ArmedFault>,
     pub(super) delivery_faults: Vec<ArmedDeliveryFault>,
+    /// The calls of the API, each with the account whose key it carried.
+    pub(super) requests: Vec<(Option<String>, RequestView)>,
 }
 
 /// One merchant.
@@ -75,22 +82,25 @@ impl World {
             keys: Keys::default(),
             faults: Vec::new(),
             delivery_faults: Vec::new(),
+            requests: Vec::new(),
         }
     }
 
-    /// Opens an account; returns its id.
-    pub(super) fn open_account(&mut self, name: &str) -> String {
+    /// Opens an account; returns its id, its secret key and its restricted key.
+    pub(super) fn open_account(&mut self, name: &str) -> (String, String, String) {
         let id = self.ids.make("acct_1", 15);
+        let api_key = self.ids.make("sk_test_51", 90);
+        let restricted_key = self.ids.make("rk_test_51", 90);
         self.accounts.push(Account {
             id: id.clone(),
             name: name.to_owned(),
-            api_key: self.ids.make("sk_test_51", 90),
-            restricted_key: self.ids.make("rk_test_51", 90),
+            api_key: api_key.clone(),
+            restricted_key: restricted_key.clone(),
             endpoints: Vec::new(),
             events: super::objects::Table::default(),
             books: Books::default(),
         });
-        id
+        (id, api_key, restricted_key)
     }
 
     pub(super) fn account(&self, id: &str) -> Option<&Account> {
@@ -102,7 +112,10 @@ impl World {
     }
 
     pub(super) fn endpoint(&self, account: &str, id: &str) -> Option<&Endpoint> {
-        self.account(account)?.endpoints.iter().find(|endpoint| endpoint.id == id)
+        self.account(account)?
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.id == id)
     }
 
     pub(super) fn event_mut(&mut self, account: &str, id: &str) -> Option<&mut Event> {
@@ -111,7 +124,10 @@ impl World {
 
     /// The account whose session this is. Session ids are unique over all accounts.
     pub(super) fn owner_of_session(&self, session: &str) -> Option<String> {
-        let owner = self.accounts.iter().find(|account| account.books.sessions.find(session).is_some());
+        let owner = self
+            .accounts
+            .iter()
+            .find(|account| account.books.sessions.find(session).is_some());
         owner.map(|account| account.id.clone())
     }
 
@@ -144,9 +160,18 @@ impl World {
     /// Any session but this one: what a mixed-up reply would be about.
     pub(super) fn other_session(&self, own: &str) -> Option<Value> {
         let newest_first = self.accounts.iter().flat_map(|account| {
-            account.books.sessions.iter().rev().map(move |session| (&account.books, session))
+            account
+                .books
+                .sessions
+                .iter()
+                .rev()
+                .map(move |session| (&account.books, session))
         });
         let (books, session) = newest_first.into_iter().find(|(_, session)| session.id != own)?;
-        Some(books.session_json(session, &super::objects::Expand::default(), &super::version::Version::newest()))
+        Some(books.session_json(
+            session,
+            &super::objects::Expand::default(),
+            &super::version::Version::newest(),
+        ))
     }
 }
