@@ -64,6 +64,8 @@ pub mod guide;
 pub mod integrations;
 pub mod ledger;
 pub mod ledgers;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod money;
 mod payment;
 mod redirect;
