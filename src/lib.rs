@@ -98,3 +98,8 @@ pub use self::reference::{
 };
 pub use self::secret::{ApiKey, SecretError, SharedToken, SigningKey};
 pub use self::verified::{EvidenceDigest, KeySlot, Trust, Verified};
+
+/// The README's example, compiled and run with the other documentation tests.
+#[cfg(all(doctest, feature = "mock", feature = "sqlite", feature = "axum", feature = "stripe"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
