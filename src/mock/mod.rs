@@ -25,13 +25,17 @@ use url::{Host, Url};
 
 /// A client of the simulators: loopback only, so neither proxies nor redirects nor cookies have a place in it.
 fn http_client(deadline: Duration) -> Result<reqwest::Client, MockError> {
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        // Used from the runtime of a test and from our own: a connection kept in one would be dead in the other.
+        .pool_max_idle_per_host(0)
         .connect_timeout(Duration::from_secs(5))
-        .timeout(deadline)
-        .build()
-        .map_err(|error| MockError::Start(error.to_string()))
+        .timeout(deadline);
+    // Plain HTTP only, so there are no roots to load, which is slow.
+    #[cfg(feature = "rustls")]
+    let builder = builder.tls_certs_only([]);
+    builder.build().map_err(|error| MockError::Start(error.to_string()))
 }
 
 /// Reads an address and refuses whatever is not on this machine.
