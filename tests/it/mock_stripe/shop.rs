@@ -149,7 +149,7 @@ impl Shop {
             panic!("Stripe's redirect is a link")
         };
         let mut attempt = StoredAttempt::new(expected.clone());
-        attempt.checkout = checkout.reference.clone();
+        attempt.checkout.clone_from(&checkout.reference);
         Ok((attempt, url.as_str().to_owned()))
     }
 
