@@ -20,6 +20,7 @@ mod kept_link;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
+mod mock_stripe;
 mod money;
 mod stripe;
 mod support;
