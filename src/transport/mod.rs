@@ -70,9 +70,9 @@ pub enum TransportErrorKind {
     Connect,
     /// The deadline passed after the request may have been sent.
     Timeout,
-    /// The connection broke after the request may have been sent.
+    /// The connection broke after the request may have been sent, or what came over it is not HTTP.
     Broken,
-    /// An answer came that is larger than the limit, compressed, or not HTTP. The gateway may have acted.
+    /// An answer came that is larger than the limit, or compressed. The gateway may have acted.
     Reply,
 }
 
