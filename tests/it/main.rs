@@ -22,3 +22,4 @@ mod ledger_race;
 mod money;
 mod stripe;
 mod support;
+mod transport;
