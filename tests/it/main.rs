@@ -24,3 +24,4 @@ mod mock_stripe;
 mod money;
 mod stripe;
 mod support;
+mod transport;
