@@ -16,3 +16,4 @@ mod ledger_race;
 mod money;
 mod stripe;
 mod support;
+mod vectors;
