@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     reason = "a test that fails panics"
 )]
+#![allow(clippy::print_stdout, reason = "a test that cannot run says so")]
 #![allow(clippy::too_many_lines, reason = "a table is as long as the sheet's")]
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 

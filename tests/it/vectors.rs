@@ -18,19 +18,23 @@ use base64ct::Encoding as _;
 use bytes::Bytes;
 use kessai::gateways::stripe::Stripe;
 use kessai::sign::SigningKeys;
-use kessai::{Addresses, ApiKey, Callback, FormBody};
+use kessai::{
+    Addresses, ApiKey, Callback, CaptureMode, CheckoutRequest, Currency, Email, ExpectedPayment, FormBody, LineItem,
+    Locale, MerchantReference, Money,
+};
 use serde::Deserialize;
 
 use crate::support::scripted::Scripted;
+use crate::support::stripe;
 use crate::support::tree::Tree;
 
 /// The gateways whose files are run. A new gateway adds one line here and one function below.
 const GATEWAYS: &[(&str, Verify)] = &[("stripe", verify_stripe)];
 
 /// Takes a callback and says whether it is proven to be the gateway's, or why not.
-type Verify = fn(&Case, Callback) -> Result<(), String>;
+type Verify = fn(&Case, &Callback) -> Result<(), String>;
 
-fn verify_stripe(case: &Case, callback: Callback) -> Result<(), String> {
+fn verify_stripe(case: &Case, callback: &Callback) -> Result<(), String> {
     let keys = SigningKeys::from_texts(&case.secrets.signing_secrets).map_err(|error| error.to_string())?;
     let stripe = Stripe::builder(
         ApiKey::new("sk_test_0123456789abcdef").unwrap(),
@@ -41,7 +45,7 @@ fn verify_stripe(case: &Case, callback: Callback) -> Result<(), String> {
     .transport(Arc::new(Scripted::new()))
     .build()
     .map_err(|error| error.to_string())?;
-    stripe.verify(&callback).map(drop).map_err(|error| error.to_string())
+    stripe.verify(callback).map(drop).map_err(|error| error.to_string())
 }
 
 #[derive(Deserialize)]
@@ -136,7 +140,7 @@ fn run(directory: &Path) -> Outcome {
 fn judge(case: &Case, verify: Verify) -> Result<(), String> {
     match case.kind.as_str() {
         "callback" => {
-            let got = callback(case)?.and_then(|callback| verify(case, callback));
+            let got = callback(case)?.and_then(|callback| verify(case, &callback));
             match (case.expect.as_deref(), got) {
                 (Some("valid"), Ok(())) | (Some("invalid"), Err(_)) => Ok(()),
                 (Some("valid"), Err(why)) => Err(format!("valid, and was refused: {why}")),
@@ -348,7 +352,7 @@ fn what_is_signed_and_is_no_event_is_refused_for_what_it_says() {
     for case in cases.iter().filter(|case| case.name.starts_with("signed_")) {
         let refused = callback(case)
             .unwrap()
-            .and_then(|callback| verify_stripe(case, callback));
+            .and_then(|callback| verify_stripe(case, &callback));
         let why = refused.unwrap_err();
         assert_eq!(
             why.starts_with("signed, but"),
@@ -359,4 +363,48 @@ fn what_is_signed_and_is_no_event_is_refused_for_what_it_says() {
         count += 1;
     }
     assert!(count >= 90, "{count}");
+}
+
+#[test]
+fn the_create_call_writes_the_very_bytes_of_the_encoding_vectors() {
+    let text = fs::read(own().join("stripe-encoding.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(&text).unwrap();
+    let case = cases.iter().find(|case| case.name == "checkout_full").unwrap();
+
+    let jpy = |amount| Money::new(amount, Currency::JPY);
+    let request = CheckoutRequest::builder(MerchantReference::new("ORD-1001").unwrap())
+        .item(LineItem::new("Tea 緑茶", jpy(500), 2).unwrap())
+        .item(LineItem::new("O'Neil (gift)*!", jpy(0), 1).unwrap())
+        .email(Email::new("a+b@example.com").unwrap())
+        .locale(Locale::new("pt-BR").unwrap())
+        .capture(CaptureMode::Manual)
+        .valid_for(Duration::from_secs(24 * 3600))
+        .build()
+        .unwrap();
+    let stripe = stripe()
+        .methods(["card", "link"])
+        .transport(Arc::new(Scripted::new()))
+        .build()
+        .unwrap();
+    let at = UNIX_EPOCH + Duration::from_secs(1_795_400_000);
+    let expected = ExpectedPayment::plan(&stripe, &request, at).unwrap();
+    let call = stripe.create_session(&expected, &request);
+    let sent: Vec<&str> = call.body().unwrap().split('&').collect();
+
+    // The addresses are ours, and the entry that we never write is not there.
+    let not_ours = |pair: &str| {
+        ["success_url=", "cancel_url=", "metadata[key%20with%20space]="]
+            .iter()
+            .any(|name| pair.starts_with(name))
+    };
+    let wanted: Vec<&str> = case.body.split('&').filter(|pair| !not_ours(pair)).collect();
+    assert_eq!(wanted.len(), 18);
+    for pair in wanted {
+        assert!(sent.contains(&pair), "{pair} is not among {sent:?}");
+    }
+    assert_eq!(
+        sent.len(),
+        18 + 2 + 2,
+        "two addresses, and the attempt in two places: {sent:?}"
+    );
 }
