@@ -11,6 +11,7 @@
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
 mod cashier;
+mod compile_fail;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
