@@ -16,6 +16,7 @@ mod ledger;
 mod ledger_crash;
 mod ledger_race;
 mod money;
+mod properties;
 mod stripe;
 mod support;
 mod vectors;
