@@ -1,0 +1,622 @@
+//! Card data in free text, in every disguise that comes to mind, and the ordinary texts that have to pass (PAY-58).
+//!
+//! The card numbers are those that gateways publish for tests.
+
+use kessai::{CardDataKind, check_name, check_text};
+
+const VISA: &str = "4242424242424242";
+
+/// Published test numbers, every brand and every length that one is published for.
+const PUBLISHED: [&str; 28] = [
+    "4242424242424242",
+    "4111111111111111",
+    "4012888888881881",
+    "4000056655665556",
+    "4222222222222",
+    "5555555555554444",
+    "5105105105105100",
+    "5200828282828210",
+    "2223003122003222",
+    "378282246310005",
+    "371449635398431",
+    "3530111333300000",
+    "3566002020360505",
+    "30569309025904",
+    "38520000023237",
+    "36227206271667",
+    "3056930009020004",
+    "6011111111111117",
+    "6011000990139424",
+    "6011981111111113",
+    "6200000000000005",
+    "6200000000000047",
+    "6205500000000000004",
+    "6759649826438453",
+    "6799990100000000019",
+    "6304000000000000",
+    "6331101999990016",
+    "5018000000000009",
+];
+
+fn kind(text: &str) -> Option<CardDataKind> {
+    check_text("the item name", text).err().map(|sighted| sighted.kind)
+}
+
+/// The number with something between all its digits.
+fn between(number: &str, gap: &str) -> String {
+    number.chars().map(String::from).collect::<Vec<_>>().join(gap)
+}
+
+/// The number in fours with something between them.
+fn fours(number: &str, gap: &str) -> String {
+    let digits: Vec<char> = number.chars().collect();
+    let groups: Vec<String> = digits.chunks(4).map(|four| four.iter().collect()).collect();
+    groups.join(gap)
+}
+
+/// The number in the script whose digits begin at `zero`.
+fn script(number: &str, zero: u32) -> String {
+    let digit = |c: char| char::from_u32(zero + c.to_digit(10).unwrap()).unwrap();
+    number.chars().map(digit).collect()
+}
+
+#[test]
+fn every_published_test_number_is_refused_plain_and_in_a_sentence() {
+    for number in PUBLISHED {
+        for text in [
+            number.to_owned(),
+            format!("my card is {number}, thanks"),
+            format!("カード{number}です"),
+            format!("No.{number}"),
+            fours(number, " "),
+            fours(number, "-"),
+        ] {
+            assert_eq!(kind(&text), Some(CardDataKind::Number), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_number_with_anything_between_its_digits_is_refused() {
+    let gaps = [
+        " ",
+        "  ",
+        "-",
+        "--",
+        " - ",
+        ".",
+        "/",
+        "_",
+        ",",
+        ", ",
+        ":",
+        ";",
+        "|",
+        "+",
+        "*",
+        "~",
+        "#",
+        "=",
+        "'",
+        "\"",
+        "%",
+        "&",
+        "\\",
+        "\t",
+        "\n",
+        "\r\n",
+        "\u{a0}",
+        "\u{ad}",
+        "\u{b7}",
+        "\u{300}",
+        "\u{301}",
+        "\u{34f}",
+        "\u{61c}",
+        "\u{115f}",
+        "\u{180e}",
+        "\u{2002}",
+        "\u{2003}",
+        "\u{2007}",
+        "\u{2009}",
+        "\u{200a}",
+        "\u{200b}",
+        "\u{200c}",
+        "\u{200d}",
+        "\u{200e}",
+        "\u{200f}",
+        "\u{2010}",
+        "\u{2011}",
+        "\u{2012}",
+        "\u{2013}",
+        "\u{2014}",
+        "\u{2015}",
+        "\u{2022}",
+        "\u{2028}",
+        "\u{202a}",
+        "\u{202e}",
+        "\u{202f}",
+        "\u{2044}",
+        "\u{205f}",
+        "\u{2060}",
+        "\u{2066}",
+        "\u{2069}",
+        "\u{20dd}",
+        "\u{20e3}",
+        "\u{2212}",
+        "\u{2800}",
+        "\u{3000}",
+        "\u{3001}",
+        "\u{3002}",
+        "\u{30fb}",
+        "\u{3164}",
+        "\u{fe0f}",
+        "\u{feff}",
+        "\u{ff0d}",
+        "\u{ff0e}",
+        "\u{ff0f}",
+        "\u{ff3f}",
+        "\u{ff65}",
+        "\u{e0020}",
+        "\u{fe0f}\u{20e3}",
+        "%20",
+        "%2D",
+        "%09",
+        "%0A",
+        "%C2%A0",
+        "%E2%80%8B",
+        "%E3%80%80",
+        "%2520",
+        "&nbsp;",
+        "&#160;",
+        "&#xA0;",
+        "&#32;",
+        "&shy;",
+        "&zwnj;",
+        "&amp;nbsp;",
+        "\\u00a0",
+        "\\u{200b}",
+        "\\x20",
+        "\\n",
+        "😀",
+        "()",
+        "→",
+    ];
+    for gap in gaps {
+        for number in [VISA, "378282246310005", "30569309025904", "6205500000000000004"] {
+            for text in [between(number, gap), fours(number, gap)] {
+                assert_eq!(kind(&text), Some(CardDataKind::Number), "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_number_in_any_script_is_refused() {
+    let zeros = [
+        0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6, 0x0d66, 0x0e50, 0x0ed0,
+        0x0f20, 0x1040, 0x17e0, 0x1810, 0x2080, 0xa620, 0xff10, 0x104a0, 0x11066, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec,
+        0x1d7f6, 0x1e950, 0x1fbf0,
+    ];
+    for zero in zeros {
+        for number in ["4012888888881881", "3530111333300000"] {
+            let text = script(number, zero);
+            for text in [text.clone(), between(&text, " "), format!("番号は{text}。")] {
+                assert_eq!(kind(&text), Some(CardDataKind::Number), "{text}");
+            }
+        }
+    }
+    for text in [
+        "④②④②④②④②④②④②④②④②",
+        "⁴²⁴²⁴²⁴²⁴²⁴²⁴²⁴²",
+        "⑷⑵⑷⑵⑷⑵⑷⑵⑷⑵⑷⑵⑷⑵⑷⑵",
+        "⒋⒉⒋⒉⒋⒉⒋⒉⒋⒉⒋⒉⒋⒉⒋⒉",
+        "❹❷❹❷❹❷❹❷❹❷❹❷❹❷❹❷",
+        "㊷㊷㊷㊷㊷㊷㊷㊷",
+        "四二四二四二四二四二四二四二四二",
+        "四一一一　一一一一　一一一一　一一一一",
+        "4️⃣2️⃣4️⃣2️⃣4️⃣2️⃣4️⃣2️⃣4️⃣2️⃣4️⃣2️⃣4️⃣2️⃣4️⃣2️⃣",
+        "4２٤२𝟒②⁴2４٢४𝟐4２٤२",
+    ] {
+        assert_eq!(kind(text), Some(CardDataKind::Number), "{text}");
+    }
+}
+
+#[test]
+fn an_escaped_number_is_refused() {
+    let percent: String = VISA.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let twice = percent.replace('%', "%25");
+    let wide: String = VISA.chars().map(|c| format!("%EF%BC%9{c}")).collect();
+    let entities: String = VISA.bytes().map(|byte| format!("&#{byte};")).collect();
+    let hex: String = VISA.bytes().map(|byte| format!("&#x{byte:x};")).collect();
+    let padded: String = VISA.bytes().map(|byte| format!("&#00{byte}")).collect();
+    let unicode: String = VISA.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let short: String = VISA.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+    let half = VISA.replace('2', "%32");
+    let spaced = percent.replace("%32", "%32%20");
+    for text in [
+        percent, twice, wide, entities, hex, padded, unicode, short, half, spaced,
+    ] {
+        assert_eq!(kind(&text), Some(CardDataKind::Number), "{text}");
+    }
+}
+
+#[test]
+fn a_number_among_others_is_refused() {
+    for text in [
+        "2 4242 4242 4242 4242",
+        "12, 4242-4242-4242-4242, 12/27",
+        "4242 4242 4242 4242 12/27 123",
+        "4242424242424242 12 27 123",
+        "4242424242424242|12|2027|123",
+        "4242424242424242=27121010000000000000",
+        "%B4242424242424242^YAMADA/TARO^2712101000000000?",
+        ";4242424242424242=2712101?",
+        "4 24242 4242 424242 12/27",
+        "42 4242 42424 24242, 12/2027",
+        "items 10, 4 24242 4242 424242, 5",
+        "3782 822463 10005",
+        "3782-822463-10005 2027",
+        "3056 930902 5904",
+        "1 3056 930902 5904",
+        "42424242 42424242",
+        "7 42424242 42424242 7",
+        "4242 424242424242",
+        "424242 4242424242",
+        "4242 4242 42424242",
+        "1 4 2 4 2 4 2 4 2 4 2 4 2 4 2 4 2 9",
+        "42 42 42 42 42 42 42 42",
+        "4.242.424.242.424.242",
+        "4,242,424,242,424,242",
+        "4,242,424,242,424,242 JPY",
+        "¥4242424242424242",
+        "4242$4242$4242$4242",
+        "x4242424242424242x",
+        "a4242424242424242",
+        "tok_4242424242424242",
+        "4242-4242-4242-4242@shop.example",
+        "https://shop.example/?n=4242424242424242&x=1",
+    ] {
+        assert_eq!(kind(text), Some(CardDataKind::Number), "{text}");
+    }
+}
+
+#[test]
+fn a_number_with_a_little_stuck_to_it_is_refused() {
+    for text in [
+        "994242424242424242",
+        "94242424242424242",
+        "9994242424242424242",
+        "424242424242424299",
+        "4242424242424242123",
+        "42424242424242421227",
+        "4242424242424242122027",
+        "42424242424242421227123",
+        "424242424242424212271234",
+        "4242424242424242122027123",
+        "3782822463100051227",
+        "37828224631000512271234",
+        "0004242424242424242",
+        "00000000000000004242424242424242",
+        "202611234242424242424242",
+        "202611230905234242424242424242",
+    ] {
+        assert_eq!(kind(text), Some(CardDataKind::Number), "{text}");
+    }
+}
+
+#[test]
+fn ordinary_texts_pass() {
+    for text in [
+        "",
+        "Sencha 緑茶 100 g",
+        "Order ORD-2026-000123",
+        "EC20261101-000123",
+        "20261123090523",
+        "20261123090523123",
+        "20261123-000123-01",
+        "EC-20261123090523-000123",
+        "2026-11-23",
+        "2026/11/23 - 2026/11/25",
+        "23/11/2026 - 25/11/2026",
+        "23.11.2026-25.11.2026",
+        "30/11/2026 - 02/12/2026",
+        "11/30/2026 - 12/02/2026",
+        "2026-11-23 10:30 - 2026-11-24 12:00",
+        "2026-11-23T09:05:00.123456Z",
+        "2026-11-23 09:05:00.123456",
+        "2026-11-23T09:05:00+09:00",
+        "1795424700123",
+        "1795424700123456",
+        "1795424700123456789",
+        "10:30 11:30 12:30 13:30 14:30",
+        "4901234567894",
+        "JAN 4901234567894",
+        "JAN: 4 901234 567894",
+        "4512345678906 x 2",
+        "4902778913215",
+        "4987035332510",
+        "ISBN 978-4-87311-856-7",
+        "ISBN978-4-06-519128-3",
+        "9784873118567",
+        "03-5321-1111",
+        "090-1234-5678",
+        "0120-444-444",
+        "tel 03-5321-1111 / fax 03-5321-1112",
+        "+81 3-5321-1111",
+        "+81-90-1234-5678",
+        "+4915123456789",
+        "+49 1512 3456789",
+        "(03) 5321-1111",
+        "〒163-8001 03-5321-1111",
+        "〒100-0001",
+        "100-0001 東京都千代田区千代田1-1",
+        "1234-5678-9012",
+        "ヤマト 4412-3456-7890",
+        "佐川 501234567890",
+        "お問い合わせ番号 681234567896",
+        "1Z999AA10123456784",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "3f2a9c4d5e6b7a8090123456789abcdef0123456",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "cs_test_a1b2c3d4e5f60718293a4b5c6d7e8f90",
+        "4242424242424241",
+        "4111111111111112",
+        "1234567890123456",
+        "1234 5678 9012 3456",
+        "9999 9999 9999 9999",
+        "0000 0000 0000 0000",
+        "7992739871300000",
+        "1,000 2,000",
+        "4,980 5,120 6,300 1,200",
+        "¥4,980 ¥5,120 ¥3,000 ¥1,200",
+        "$42.42 $42.42 $42.42 $42.42",
+        "Size 36 37 38 39 40 41 42",
+        "S/36/37/38/39/40/41/42",
+        "1 2 3 4 5 6 7 8 9 10 11 12 13",
+        "2021 2022 2023 2024",
+        "4000 4500 5000 5500",
+        "250-1234567-1234567",
+        "503-1234567-1234567",
+        "123456-20261123-0123456789",
+        "コンビニ受付番号 123456",
+        "払込票番号 1234567890123",
+        "4242 in a row",
+        "4242x4242x4242x4242",
+        "10x20x30 cm, 40x50x60 cm",
+        "192.168.100.200",
+        "35.6812, 139.7671",
+        "M4 x 20 (100 pcs)",
+        "3.14159265358979",
+        "v1.2.3-20261123",
+        "taro.yamada1985@mail.example",
+        "5% off 100%",
+        "A&B &amp; C",
+        "第二十三回 第四十二回",
+        "一九八四年",
+        "①②③④⑤",
+        "50%20 50%30",
+        "2026111200001",
+        "No. 42, 42 and 42",
+    ] {
+        assert_eq!(kind(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_security_code_beside_its_name_is_refused() {
+    for text in [
+        "CVV: 123",
+        "cvv 123",
+        "cvv123",
+        "CVV2 123",
+        "cvv2=1234",
+        "CVC 123",
+        "CVC：123",
+        "cvc is 123",
+        "cvc-123",
+        "card_cvc: 123",
+        "cardCvc: 123",
+        "C.V.V. 123",
+        "c v v 1 2 3",
+        "CVV（123）",
+        "ＣＶＶ　１２３",
+        "cv\u{200b}v 1\u{200b}23",
+        "CAV2: 123",
+        "security code 123",
+        "Security Code: 1234",
+        "security-code=123",
+        "securityCode:123",
+        "SECURITY_CODE 123",
+        "the security code is 123",
+        "security code no. 123",
+        "card verification value 123",
+        "csc: 123",
+        "CVN = 1234",
+        "セキュリティコード　１２３",
+        "セキュリティコード：123",
+        "セキュリティコードは123です",
+        "セキュリティーコード 123",
+        "セキュリティ コード 123",
+        "ｾｷｭﾘﾃｨｺｰﾄﾞ 123",
+        "セキュリティコート\u{3099} 123",
+        "セキュリティコード【１２３】",
+        "セキュリティ番号 123",
+        "カード確認番号 123",
+        "セキュリティコード 一二三",
+        "cvv%3A%20123",
+        "cvv&#58;&#32;&#49;&#50;&#51;",
+    ] {
+        assert_eq!(kind(text), Some(CardDataKind::SecurityCode), "{text}");
+    }
+}
+
+#[test]
+fn a_card_number_beside_its_name_is_refused_even_mistyped() {
+    for text in [
+        "card number: 4242424242424241",
+        "Card No. 4242 4242 4242 4243",
+        "cardnumber=4242424242424244",
+        "カード番号：4242-4242-4242-4245",
+        "カード番号は４２４２４２４２４２４２４２４６",
+        "クレジットカード番号 4242424242424247",
+        "ｶｰﾄﾞ番号 4242424242424248",
+        "cc number 4242424242424241",
+    ] {
+        assert_eq!(kind(text), Some(CardDataKind::Number), "{text}");
+    }
+    for text in [
+        "カード名義：YAMADA TARO",
+        "カード名義人: 山田太郎",
+        "cardholder: Taro Yamada",
+        "Cardholder Name = T Yamada",
+        "name on card: Yamada",
+    ] {
+        assert_eq!(kind(text), Some(CardDataKind::FieldName), "{text}");
+    }
+}
+
+#[test]
+fn the_words_alone_pass() {
+    for text in [
+        "CVC-Kit",
+        "CVC Kit 300",
+        "CVC 300ml",
+        "CVC 12",
+        "CVC 12345",
+        "PVCVC 123",
+        "recvv 123",
+        "vitamin C VC 100",
+        "security code generator 300",
+        "security codex 123",
+        "3-digit security code",
+        "セキュリティコードは入力しません",
+        "セキュリティコード3桁",
+        "セキュリティコード入門 1,980円",
+        "カード番号は聞きません",
+        "カード番号下4桁 4242",
+        "card number ending in 4242",
+        "カードケース 123",
+        "有効期限 2027/12",
+        "賞味期限 2027.12.31",
+        "expires 12/27",
+        "カード名義変更のご案内",
+        "gift card number 4242424242424241",
+        "会員カード番号 4242424242424241",
+        "CSC 101",
+        "cid: 1234",
+        "PAN 123",
+        "pan 26 cm",
+    ] {
+        assert_eq!(kind(text), None, "{text}");
+    }
+}
+
+#[test]
+fn names_of_card_fields_are_refused_as_keys() {
+    for name in [
+        "cvv",
+        "CVV",
+        "cvv2",
+        "cvc",
+        "CVC2",
+        "card_cvc",
+        "card.cvv",
+        "cardCvc",
+        "card-cvc-code",
+        "csc",
+        "cvn",
+        "cvd",
+        "security_code",
+        "securityCode",
+        "SecurityCode",
+        "security code",
+        "card_security_code",
+        "ｃｖｖ",
+        "c_v_v",
+        "cv\u{200b}c",
+        "pan",
+        "PAN",
+        "card_number",
+        "cardNumber",
+        "CardNumber",
+        "cardnumber",
+        "card-no",
+        "cc_number",
+        "ccnum",
+        "payment[card][number]",
+        "credit_card_number",
+        "primary_account_number",
+        "card_holder",
+        "cardholder_name",
+        "name_on_card",
+        "exp_month",
+        "exp_year",
+        "card_expiry",
+        "ccExp",
+        "track2",
+        "track_data",
+        "pin_block",
+        "card_pin",
+        "magstripe",
+        "セキュリティコード",
+        "ｾｷｭﾘﾃｨｺｰﾄﾞ",
+        "セキュリティーコード",
+        "カード番号",
+        "クレジットカード番号",
+        "ｶｰﾄﾞ番号",
+        "カード名義",
+        "カード名義人",
+        "カード有効期限",
+        "4242424242424242",
+        "note 4242 4242 4242 4242",
+    ] {
+        let refused = check_name("a metadata key", name);
+        assert!(refused.is_err(), "{name}");
+    }
+    for name in [
+        "",
+        "order_id",
+        "attempt_id",
+        "customer",
+        "cid",
+        "campaign_id",
+        "company",
+        "pan_size",
+        "panel",
+        "japan",
+        "card_brand",
+        "card_last4",
+        "card_number_last4",
+        "カード番号下4桁",
+        "gift_card_number",
+        "会員カード番号",
+        "security",
+        "code",
+        "coupon_code",
+        "expires_at",
+        "number",
+        "有効期限",
+        "note",
+        "trackingnumber",
+        "tracking_number",
+        "discvc",
+        "discard_note",
+    ] {
+        assert_eq!(check_name("a metadata key", name), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn the_error_names_the_place_and_never_the_value() {
+    for text in [VISA, "CVV: 739", "カード名義：YAMADA"] {
+        let sighted = check_text("the item name", text).unwrap_err();
+        for shown in [format!("{sighted}"), format!("{sighted:?}"), format!("{sighted:#?}")] {
+            assert!(shown.contains("the item name"), "{shown}");
+            assert!(
+                !shown.chars().any(|c| c.is_ascii_digit()) && !shown.contains("YAMADA"),
+                "{shown}"
+            );
+        }
+    }
+}
