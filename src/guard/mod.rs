@@ -21,7 +21,7 @@ pub enum CardDataKind {
 }
 
 /// Card data was seen where none belongs. Carries the place and never the value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} holds what looks like card data; the store must never handle any")]
 pub struct CardDataSighted {
     /// Where.

@@ -93,6 +93,9 @@ const NAMES: [Name; 59] = [
     name("magneticstripe", Value::NameOnly),
 ];
 
+/// The letters that a name begins with.
+const FIRST: &str = "csdpnetmセカ";
+
 /// Cards that do not pay through a card network: their numbers are the store's own business.
 const OTHER_CARDS: [&str; 12] = [
     "gift",
@@ -180,6 +183,7 @@ pub(super) fn is_card_field(signs: &[Sign]) -> bool {
 fn starts(signs: &[Sign]) -> impl Iterator<Item = usize> + '_ {
     let before = std::iter::once(Sign::Gap(' ')).chain(signs.iter().copied());
     before.zip(signs).enumerate().filter_map(|(at, pair)| match pair {
+        (_, Sign::Letter { letter, .. }) if !FIRST.contains(*letter) => None,
         (
             Sign::Letter { letter, capital },
             Sign::Letter {
@@ -334,4 +338,25 @@ fn is_of_another_card(signs: &[Sign], at: usize) -> bool {
             .and_then(|start| before.get(start..end))
             .is_some_and(|rest| spelled(rest, word).is_some())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_begins_with_a_letter_that_is_looked_for() {
+        for name in &NAMES {
+            assert!(name.letters.starts_with(|c| FIRST.contains(c)), "{}", name.letters);
+        }
+    }
+
+    #[test]
+    fn no_name_is_hidden_behind_a_shorter_one() {
+        for (place, name) in NAMES.iter().enumerate() {
+            let before = NAMES.iter().take(place);
+            let hides = |earlier: &Name| name.letters.starts_with(earlier.letters);
+            assert!(!before.into_iter().any(hides), "{}", name.letters);
+        }
+    }
 }

@@ -61,19 +61,59 @@ struct Run {
 /// Whether a card number stands among these signs.
 pub(super) fn holds_card_number(signs: &[Sign]) -> bool {
     let mut run = Run::default();
-    for sign in signs {
+    let mut rest = signs;
+    let mut inside_word = false;
+    while let [sign, after @ ..] = rest {
+        let skipped = if inside_word { 0 } else { random_reference(rest) };
+        let ends = skipped > 0 || matches!(sign, Sign::Letter { .. });
+        if ends && run.holds_card_number() {
+            return true;
+        }
         match *sign {
+            _ if ends => run.clear(),
             Sign::Digit(digit) => run.digit(digit),
             Sign::Gap(c) => run.gap.add(c),
-            Sign::Letter { .. } => {
-                if run.holds_card_number() {
-                    return true;
-                }
-                run.clear();
-            }
+            Sign::Letter { .. } => {}
         }
+        inside_word = skipped > 0 || !matches!(sign, Sign::Gap(_));
+        rest = if skipped > 0 {
+            rest.get(skipped..).unwrap_or_default()
+        } else {
+            after
+        };
     }
     run.holds_card_number()
+}
+
+/// How many signs a random reference takes that starts here: a digest of 32 or more hex digits, or a UUID. Their digits come
+/// in long rows by chance, which would refuse one in a thousand of them. Four letters tell them from numbers.
+fn random_reference(signs: &[Sign]) -> usize {
+    const UUID: usize = 36;
+    let is_hex = |sign: &Sign| matches!(sign, Sign::Digit(_) | Sign::Letter { letter: 'a'..='f', .. });
+    let is_dash = |place: usize| matches!(place, 8 | 13 | 18 | 23);
+    let has_letters = |word: &[Sign]| {
+        word.iter()
+            .filter(|sign| matches!(sign, Sign::Letter { .. }))
+            .take(4)
+            .count()
+            == 4
+    };
+    let plain = signs.iter().take_while(|sign| is_hex(sign)).count();
+    let parted = signs.iter().take(UUID).enumerate().take_while(|(place, sign)| {
+        if is_dash(*place) {
+            **sign == Sign::Gap('-')
+        } else {
+            is_hex(sign)
+        }
+    });
+    let len = match plain {
+        8 if parted.count() == UUID => UUID,
+        32.. => plain,
+        _ => return 0,
+    };
+    let closed = !matches!(signs.get(len), Some(Sign::Letter { .. } | Sign::Digit(_)));
+    let word = signs.get(..len).unwrap_or_default();
+    if closed && has_letters(word) { len } else { 0 }
 }
 
 impl Run {
@@ -131,8 +171,11 @@ impl Run {
                     continue;
                 }
                 let window = rest.get(..=place).unwrap_or_default();
-                let digits = self.digits_of(window);
-                if issuer(digits).is_some() && is_usual(window) && !self.counts(window) && self.is_card(window) {
+                if self.is_card(window)
+                    && is_usual(window)
+                    && !(is_weak(window, have) && goes_on(window, rest.get(place + 1)))
+                    && !self.counts(window)
+                {
                     return true;
                 }
             }
@@ -186,7 +229,7 @@ impl Run {
 
     /// Rows of numbers that mean something else.
     fn is_ordinary(&self, groups: &[Group]) -> bool {
-        self.counts(groups) || Self::are_amounts(groups) || self.are_dates(groups) || is_order_id(groups)
+        self.counts(groups) || self.are_amounts(groups) || self.are_dates(groups) || is_order_id(groups)
     }
 
     /// `36 37 38 39`: numbers in equal steps, such as sizes.
@@ -199,15 +242,25 @@ impl Run {
         groups.len() >= 4 && first != Some(0) && steps.all(|step| Some(step) == first)
     }
 
-    /// `4,980 5,120 980`: at least two amounts with marks for thousands.
-    fn are_amounts(groups: &[Group]) -> bool {
+    /// `4,980 5,120 980`: at least two amounts, most of them with marks for thousands, and the same between all.
+    fn are_amounts(&self, groups: &[Group]) -> bool {
         [',', '.'].into_iter().any(|mark| {
             let amounts = || groups.chunk_by(move |_, next| next.gap.is(mark));
             let fits = |amount: &[Group]| match amount {
-                [first, rest @ ..] => first.len <= 3 && rest.len() <= 2 && rest.iter().all(|group| group.len == 3),
+                [first, rest @ ..] => {
+                    let leading = self.digits.get(first.start).copied();
+                    first.len <= 3 && leading != Some(0) && rest.len() <= 2 && rest.iter().all(|group| group.len == 3)
+                }
                 [] => false,
             };
-            amounts().count() >= 2 && amounts().all(fits) && amounts().any(|amount| amount.len() > 1)
+            let gaps = || {
+                amounts()
+                    .skip(1)
+                    .filter_map(|amount| amount.first().map(|first| first.gap))
+            };
+            let count = amounts().count();
+            let marked = amounts().filter(|amount| amount.len() > 1).count();
+            count >= 2 && marked * 2 > count && amounts().all(fits) && gaps().all(|gap| Some(gap) == gaps().next())
         })
     }
 
@@ -293,6 +346,19 @@ fn is_usual(groups: &[Group]) -> bool {
         || LAYOUTS
             .iter()
             .any(|layout| groups.iter().map(|group| group.len).eq(layout.iter().copied()))
+}
+
+/// Few digits, or blocks of two or three: a list of numbers looks like that as well.
+fn is_weak(groups: &[Group], digits: usize) -> bool {
+    digits < 14 || groups.first().is_some_and(|first| matches!(first.len, 2 | 3))
+}
+
+/// Whether the gap within these groups also stands before or behind them, so that they are part of a longer row.
+fn goes_on(groups: &[Group], next: Option<&Group>) -> bool {
+    let (Some(first), Some(last)) = (groups.first(), groups.last()) else {
+        return false;
+    };
+    first.gap == last.gap || next.is_some_and(|next| next.gap == last.gap)
 }
 
 /// The order numbers of a large marketplace: 3, 7 and 7 digits. No card number is written so, and hardly any has 17 digits.
