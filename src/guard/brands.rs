@@ -74,3 +74,58 @@ pub(super) fn number(digits: &[u8]) -> u64 {
         value.wrapping_mul(10).wrapping_add(u64::from(digit))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digits(text: &str) -> Vec<u8> {
+        text.bytes().map(|byte| byte - b'0').collect()
+    }
+
+    #[test]
+    fn a_card_number_needs_range_length_and_check_digit() {
+        for (text, expected) in [
+            ("4242424242424242", Some(Issuer::Common)),
+            ("2223003122003222", Some(Issuer::Common)),
+            ("378282246310005", Some(Issuer::Common)),
+            ("30569309025904", Some(Issuer::Rare)),
+            ("6799990100000000019", Some(Issuer::Rare)),
+            ("4222222222222", Some(Issuer::Thirteen)),
+            // The check digit is wrong.
+            ("4242424242424241", None),
+            ("378282246310006", None),
+            // The check digit is right, the length is not one of the range.
+            ("424242424242424", None),
+            ("42424242424242426", None),
+            // The check digit is right, no issuer has the range.
+            ("0000000000000000", None),
+            ("1234567812345670", None),
+            ("7992739871000004", None),
+            ("9999999999999995", None),
+            // Below and above the Mastercard series that begins with 2.
+            ("2220999999999991", None),
+            ("2721000000000004", None),
+            // A Japanese article code that passes the check of a card number as well.
+            ("4901234000094", None),
+            ("", None),
+            ("4", None),
+        ] {
+            assert_eq!(card(&digits(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_check_digit_catches_every_single_wrong_digit() {
+        let right = digits("4242424242424242");
+        for place in 0..right.len() {
+            for step in 1..10 {
+                let mut wrong = right.clone();
+                wrong[place] = (wrong[place] + step) % 10;
+                assert!(!luhn(&wrong), "{wrong:?}");
+            }
+        }
+        assert!(luhn(&right));
+        assert!(!luhn(&[]));
+    }
+}

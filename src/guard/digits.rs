@@ -13,7 +13,7 @@ const ZEROS: [u32; 77] = [
 
 /// Digits in dress: first character, last character, value of the first. Superscripts, subscripts, circles, brackets, full
 /// stops, commas, and the counting signs of a few scripts that have no zero.
-const DRESSED: [(u32, u32, u8); 34] = [
+const DRESSED: [(u32, u32, u8); 36] = [
     (0x00b2, 0x00b3, 2),
     (0x00b9, 0x00b9, 1),
     (0x1369, 0x1371, 1),
@@ -33,6 +33,7 @@ const DRESSED: [(u32, u32, u8); 34] = [
     (0x278a, 0x2793, 1),
     (0x3007, 0x3007, 0),
     (0x3021, 0x3029, 1),
+    (0x3220, 0x3229, 1),
     (0x3248, 0x3248, 10),
     (0x3249, 0x3249, 20),
     (0x324a, 0x324a, 30),
@@ -42,6 +43,7 @@ const DRESSED: [(u32, u32, u8); 34] = [
     (0x324e, 0x324e, 70),
     (0x324f, 0x324f, 80),
     (0x3251, 0x325f, 21),
+    (0x3280, 0x3289, 1),
     (0x32b1, 0x32bf, 36),
     (0x10a40, 0x10a43, 1),
     (0x10e60, 0x10e68, 1),
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn letters_and_signs_are_no_digits() {
-        for c in "aZ-. ½Ⅳ十百千㊀".chars() {
+        for c in "aZ-. ½Ⅳ十百千㊎".chars() {
             assert_eq!(digits_of(c), None, "{c:?}");
         }
     }

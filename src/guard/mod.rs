@@ -59,6 +59,10 @@ fn look(text: &str) -> Option<CardDataKind> {
     if digits < 3 && !marks {
         return None;
     }
+    // Every name of a field with a value has a c in it.
+    if digits < brands::FEWEST && text.is_ascii() && !has_escapes(text) && !text.contains(['c', 'C']) {
+        return None;
+    }
     let plain = signs::signs(text, Reading::Plain);
     judge(&plain).or_else(|| {
         has_escapes(text)

@@ -2,6 +2,7 @@
 
 use super::CardDataKind;
 use super::brands::MOST;
+use super::digits::{Digits, digits_of};
 use super::numbers::could_be_card;
 use super::signs::Sign;
 
@@ -214,7 +215,7 @@ fn spelled(signs: &[Sign], letters: &str) -> Option<usize> {
         at += gap;
         let same = match *signs.get(at)? {
             Sign::Letter { letter, .. } => letter == wanted,
-            Sign::Digit(digit) => wanted.to_digit(10) == Some(u32::from(digit)) || (digit == 2 && wanted == '二'),
+            Sign::Digit(digit) => digits_of(wanted) == Some(Digits::One(digit)),
             Sign::Gap(_) => false,
         };
         if !same {
@@ -348,6 +349,16 @@ mod tests {
     fn every_name_begins_with_a_letter_that_is_looked_for() {
         for name in &NAMES {
             assert!(name.letters.starts_with(|c| FIRST.contains(c)), "{}", name.letters);
+        }
+    }
+
+    #[test]
+    fn every_latin_name_has_the_letter_that_the_short_way_asks_for() {
+        for name in NAMES
+            .iter()
+            .filter(|name| name.letters.is_ascii() && name.value != Value::NameOnly)
+        {
+            assert!(name.letters.contains('c'), "{}", name.letters);
         }
     }
 

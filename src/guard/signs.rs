@@ -251,3 +251,74 @@ fn hexadecimal(digits: &str) -> Option<u32> {
     let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     fits.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, reading: Reading) -> String {
+        let shown = |sign| match sign {
+            Sign::Digit(digit) => char::from(b'0' + digit),
+            Sign::Letter { letter, .. } => letter,
+            Sign::Gap(c) => c,
+        };
+        signs(text, reading).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn spellings_become_equal() {
+        for (text, plain) in [
+            ("ＣＶＶ　１２", "cvv 12"),
+            ("ｾｷｭﾘﾃｨｺｰﾄﾞ", "セキュリティコード"),
+            ("カート\u{3099}", "カード"),
+            ("ﾊﾟ", "パ"),
+            ("4\u{200b}2\u{ad}\u{301}", "42"),
+            ("4\u{2014}2\u{3000}4", "4-2 4"),
+            ("㊷", "42"),
+        ] {
+            assert_eq!(read(text, Reading::Plain), plain, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_escape_is_read_only_where_it_hides_digits_or_what_stands_between_them() {
+        for (text, plain) in [
+            ("%34%32", "42"),
+            ("%2534", "4"),
+            ("%EF%BC%94", "4"),
+            ("4%E2%80%8B2", "42"),
+            ("&#52;&#x32;", "42"),
+            ("&amp;#52;", "4"),
+            ("4&nbsp;2", "4 2"),
+            ("\\u0034\\x32\\u{34}", "424"),
+        ] {
+            assert_eq!(read(text, Reading::Unescaped), plain, "{text:?}");
+        }
+        for text in [
+            "%",
+            "%4",
+            "%42",
+            "%zz",
+            "%e3%81",
+            "%ff",
+            "%f4%90%80%80",
+            "%ed%a0%80",
+            "&",
+            "&#",
+            "&#;",
+            "&#x;",
+            "&#x110000;",
+            "&#9999999999;",
+            "&unknown;",
+            "\\",
+            "\\u",
+            "\\u{",
+            "\\u{}",
+            "\\ud800",
+            "\\u{110000}",
+            "\\x4",
+        ] {
+            assert_eq!(read(text, Reading::Unescaped), read(text, Reading::Plain), "{text:?}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Card data in free text, in every disguise that comes to mind, and the ordinary texts that have to pass (PAY-58).
 //!
 //! The card numbers are those that gateways publish for tests.
+#![expect(clippy::print_stdout, reason = "what was measured")]
 
 use std::time::{Duration, Instant};
 
@@ -226,14 +227,15 @@ fn a_number_in_any_script_is_refused() {
 
 #[test]
 fn an_escaped_number_is_refused() {
-    let percent: String = VISA.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let each = |escape: fn(char) -> String| VISA.chars().map(escape).collect::<Vec<_>>().concat();
+    let percent = each(|c| format!("%{:02x}", u32::from(c)));
     let twice = percent.replace('%', "%25");
-    let wide: String = VISA.chars().map(|c| format!("%EF%BC%9{c}")).collect();
-    let entities: String = VISA.bytes().map(|byte| format!("&#{byte};")).collect();
-    let hex: String = VISA.bytes().map(|byte| format!("&#x{byte:x};")).collect();
-    let padded: String = VISA.bytes().map(|byte| format!("&#00{byte}")).collect();
-    let unicode: String = VISA.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
-    let short: String = VISA.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+    let wide = each(|c| format!("%EF%BC%9{c}"));
+    let entities = each(|c| format!("&#{};", u32::from(c)));
+    let hex = each(|c| format!("&#x{:x};", u32::from(c)));
+    let padded = each(|c| format!("&#00{}", u32::from(c)));
+    let unicode = each(|c| format!("\\u{:04x}", u32::from(c)));
+    let short = each(|c| format!("\\x{:02x}", u32::from(c)));
     let half = VISA.replace('2', "%32");
     let spaced = percent.replace("%32", "%32%20");
     for text in [
@@ -334,6 +336,8 @@ fn ordinary_texts_pass() {
         "10:30 11:30 12:30 13:30 14:30",
         "4901234567894",
         "JAN 4901234567894",
+        "4901234000094",
+        "4901234000193",
         "JAN: 4 901234 567894",
         "4512345678906 x 2",
         "4902778913215",
@@ -662,7 +666,7 @@ const SCRIPTS: [u32; 12] = [
 /// The digit that makes the number pass, worked out apart from the crate: it is tried until the sum fits.
 fn with_check_digit(mut digits: Vec<u32>) -> Vec<u32> {
     digits.push(0);
-    while luhn_sum(&digits) % 10 != 0 {
+    while !luhn_sum(&digits).is_multiple_of(10) {
         *digits.last_mut().unwrap() += 1;
     }
     digits
@@ -683,7 +687,7 @@ fn is_article_code(digits: &[u32]) -> bool {
         .enumerate()
         .map(|(place, digit)| digit * [1, 3][place % 2])
         .sum();
-    digits.len() == 13 && sum % 10 == 0
+    digits.len() == 13 && sum.is_multiple_of(10)
 }
 
 fn pans() -> impl Strategy<Value = Vec<u32>> {
@@ -710,7 +714,7 @@ fn plain(digits: &[u32]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn any_card_number_is_refused_in_any_disguise(
@@ -757,7 +761,7 @@ proptest! {
         let mut digits = with_check_digit(digits[..15].to_vec());
         digits[15] = (digits[15] + wrong) % 10;
         // Fifteen of the sixteen may be a card number with one digit stuck to it.
-        let amex = |part: &[u32]| part[0] == 3 && matches!(part[1], 4 | 7) && luhn_sum(part) % 10 == 0;
+        let amex = |part: &[u32]| part[0] == 3 && matches!(part[1], 4 | 7) && luhn_sum(part).is_multiple_of(10);
         prop_assume!(!amex(&digits[..15]) && !amex(&digits[1..]));
         prop_assert_eq!(kind(&fours(&plain(&digits), gap)), None);
     }
@@ -840,7 +844,7 @@ fn the_time_grows_with_the_text_and_no_faster() {
     }
 }
 
-/// SplitMix64, so that the figures below are the same on every machine.
+/// The `SplitMix64` generator, so that the figures below are the same on every machine.
 struct Random(u64);
 
 impl Random {
@@ -872,32 +876,36 @@ impl Random {
 /// Texts of one kind, and how many of 10,000 may be refused.
 type Population = (&'static str, usize, fn(&mut Random) -> String);
 
+fn jan(random: &mut Random) -> String {
+    let body = format!(
+        "4{}{}",
+        [5, 9][usize::try_from(random.below(2)).unwrap()],
+        random.digits(10)
+    );
+    let sum: u32 = body
+        .chars()
+        .enumerate()
+        .map(|(place, c)| c.to_digit(10).unwrap() * [1, 3][place % 2])
+        .sum();
+    format!("{body}{}", (10 - sum % 10) % 10)
+}
+
+fn date(random: &mut Random) -> (u64, u64, u64) {
+    (2020 + random.below(15), 1 + random.below(12), 1 + random.below(28))
+}
+
+fn price(random: &mut Random) -> String {
+    format!("{},{}80", 1 + random.below(40), random.below(10))
+}
+
+fn phone(random: &mut Random) -> String {
+    format!("0{}-{}-{}", random.digits(1), random.digits(4), random.digits(4))
+}
+
 #[test]
 fn false_positives_stay_within_the_documented_figures() {
     // The figures in the documentation of `check_text` were measured with `KESSAI_SAMPLES=1000000`.
     let many = std::env::var("KESSAI_SAMPLES").map_or(10_000, |many| many.parse().unwrap());
-    fn jan(random: &mut Random) -> String {
-        let body = format!(
-            "4{}{}",
-            [5, 9][usize::try_from(random.below(2)).unwrap()],
-            random.digits(10)
-        );
-        let sum: u32 = body
-            .chars()
-            .enumerate()
-            .map(|(place, c)| c.to_digit(10).unwrap() * [1, 3][place % 2])
-            .sum();
-        format!("{body}{}", (10 - sum % 10) % 10)
-    }
-    fn date(random: &mut Random) -> (u64, u64, u64) {
-        (2020 + random.below(15), 1 + random.below(12), 1 + random.below(28))
-    }
-    fn price(random: &mut Random) -> String {
-        format!("{},{}80", 1 + random.below(40), random.below(10))
-    }
-    fn phone(random: &mut Random) -> String {
-        format!("0{}-{}-{}", random.digits(1), random.digits(4), random.digits(4))
-    }
     let populations: [Population; 30] = [
         ("order numbers as EC-20261123-000123", 0, |random| {
             let (year, month, day) = date(random);
