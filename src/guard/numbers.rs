@@ -193,15 +193,25 @@ impl Run {
         entries(|gap| gap.money) || entries(|gap| gap.money || gap.list)
     }
 
+    /// Fours with a little stuck to the first or the last.
+    fn is_stuck(&self, entry: &[Group]) -> bool {
+        let [first, inner @ .., last] = entry else {
+            return false;
+        };
+        let fours = inner.len() == 2 && inner.iter().all(|group| group.len == 4) && first.len >= 4 && last.len >= 4;
+        fours && with_something_stuck_to_it(self.digits_of(entry))
+    }
+
     fn is_disguised(&self, entry: &[Group]) -> bool {
         // Without the expiry month and the security code that may follow.
         let bare = |tail: usize| entry.get(..entry.len().saturating_sub(tail)).unwrap_or_default();
         let tails = [0, 2, 3];
-        tails.into_iter().any(|tail| {
+        let with_tail = tails.into_iter().any(|tail| {
             let bare = bare(tail);
             let behind = entry.get(bare.len()..).unwrap_or_default();
             (tail == 0 || self.is_expiry(behind)) && bare.len() > 1 && self.is_card(bare) && !self.is_ordinary(bare)
-        })
+        });
+        with_tail || self.is_stuck(entry)
     }
 
     fn is_card(&self, groups: &[Group]) -> bool {
