@@ -1,7 +1,6 @@
 //! Card data in free text, in every disguise that comes to mind, and the ordinary texts that have to pass (PAY-58).
 //!
 //! The card numbers are those that gateways publish for tests.
-#![expect(clippy::print_stdout, reason = "what was measured")]
 
 use std::time::{Duration, Instant};
 
