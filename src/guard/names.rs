@@ -135,9 +135,14 @@ const WIDEST: usize = 4;
 pub(super) fn named_value(signs: &[Sign]) -> Option<CardDataKind> {
     starts(signs).find_map(|at| {
         let rest = signs.get(at..)?;
+        // Hardly any word goes on like a name, so the second letter saves nearly all comparisons.
+        let second = match rest.get(1 + gap_at(rest, 1)) {
+            Some(Sign::Letter { letter, .. }) => *letter,
+            _ => return None,
+        };
         NAMES
             .iter()
-            .filter(|name| name.value != Value::NameOnly)
+            .filter(|name| name.value != Value::NameOnly && name.letters.chars().nth(1) == Some(second))
             .find_map(|name| {
                 let taken = spelled(rest, name.letters)?;
                 let value = rest.get(taken..)?;
