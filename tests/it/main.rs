@@ -10,7 +10,6 @@
     clippy::print_stdout,
     reason = "a test tells what it measured, and why it was skipped"
 )]
-#![allow(clippy::print_stdout, reason = "a test that cannot run says so")]
 #![allow(clippy::too_many_lines, reason = "a table is as long as the sheet's")]
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
@@ -18,6 +17,7 @@ mod axum_intake;
 mod cashier;
 mod compile_fail;
 mod gmopg;
+mod guard;
 mod kept_link;
 mod ledger;
 mod ledger_crash;
@@ -27,5 +27,4 @@ mod money;
 mod properties;
 mod stripe;
 mod support;
-mod transport;
 mod vectors;

@@ -8,6 +8,7 @@ use super::Stripe;
 use crate::addresses::Addresses;
 use crate::error::ConfigError;
 use crate::gateways::setup;
+use crate::guard::check_text;
 use crate::redirect::AllowedOrigins;
 use crate::reference::{Environment, MerchantAccount};
 use crate::secret::ApiKey;
@@ -213,6 +214,14 @@ impl StripeBuilder {
                 bounds: "a label",
             })?,
         };
+        // Both are written down or sent with every attempt.
+        let texts = std::iter::once(account.as_str()).chain(self.methods.iter().map(String::as_str));
+        if texts.into_iter().any(|text| check_text("the settings", text).is_err()) {
+            return Err(ConfigError::Bounds {
+                setting: "the account and the payment methods",
+                bounds: "words without card data",
+            });
+        }
         let client = setup::client(self.transport, self.policy)?;
         let Self {
             api_key,
@@ -363,6 +372,13 @@ mod tests {
         for method in ["", "Card", "card,link", "card link"] {
             assert!(sandbox().methods([method]).build().is_err(), "{method:?}");
         }
+        assert!(sandbox().methods(["4242_4242_4242_4242"]).build().is_err());
+        for account in ["4242424242424242", "4242-4242-4242-4242", "cvc:123"] {
+            let account = MerchantAccount::new(account).unwrap();
+            assert!(sandbox().account(account).build().is_err());
+        }
+        let account = MerchantAccount::new("acct_1032D82eZvKYlo2C").unwrap();
+        assert!(sandbox().account(account).build().is_ok());
         assert!(sandbox().pages(["http://pay.shop.example"]).build().is_err());
         assert!(sandbox().pages(["https://pay.shop.example"]).build().is_ok());
     }
