@@ -24,6 +24,7 @@
 //! | gateway | feature | redirect | notification | status query | more |
 //! | --- | --- | --- | --- | --- | --- |
 //! | Stripe Checkout Sessions | `stripe` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
+//! | GMO Payment Gateway, Link Type Plus | `gmopg` | link | unsigned: a hint | yes | expire, capture, void, refund |
 //!
 //! # Features
 //!
@@ -31,7 +32,7 @@
 //! | --- | --- | --- |
 //! | `reqwest` | yes | the HTTP client; without it, bring a [`Transport`](transport::Transport) |
 //! | `rustls` | yes | TLS for it |
-//! | `stripe`, `all-gateways` | | the gateways |
+//! | `stripe`, `gmopg`, `all-gateways` | | the gateways |
 //! | `sqlite` | | `ledgers::SqliteLedger` |
 //! | `axum` | | an extractor that keeps the raw body, and responses |
 //! | `tracing` | | notices |

@@ -15,6 +15,7 @@
 
 mod axum_intake;
 mod cashier;
+mod gmopg;
 mod guard;
 mod kept_link;
 mod ledger;
