@@ -89,7 +89,7 @@ impl GmoPgBuilder {
         Self {
             shop_id,
             shop_pass,
-            page_settings,
+            config_id,
             environment,
             addresses,
             endpoint: None,
@@ -133,8 +133,8 @@ impl GmoPgBuilder {
         self
     }
 
-    /// The addresses that result notifications come from, as GMO-PG told them. Compared with [`Callback::peer`]
-    /// (`crate::Callback::peer`), and no proof: a notification is a hint in any case. Default: not compared.
+    /// The addresses that result notifications come from, as GMO-PG told them. Held against
+    /// [`Callback::peer`](crate::Callback::peer), and no proof: a notification is a hint in any case. Default: not compared.
     pub fn sources(mut self, sources: impl IntoIterator<Item = IpAddr>) -> Self {
         self.sources = sources.into_iter().collect();
         self
