@@ -166,11 +166,14 @@ async fn play(repeat: u8, script: &[Try], policy: RetryPolicy) -> (Result<String
     (result, player)
 }
 
+/// What is sent how, how the tries end, how many there are, and what comes of it.
+type Row = (u8, &'static [Try], usize, Result<&'static str, Outcome>);
+
 /// The table of [`Client`], and the worst outcome of all tries.
 #[tokio::test]
 async fn tries_and_outcomes_follow_the_table() {
     use Outcome::{NotSent, Refused, Unknown};
-    let rows: &[(u8, &[Try], usize, Result<&str, Outcome>)] = &[
+    let rows: &[Row] = &[
         // One try is enough.
         (NEVER, &[Answer(200)], 1, Ok("try 1")),
         (WITH_KEY, &[Answer(200)], 1, Ok("try 1")),
@@ -240,10 +243,10 @@ async fn tries_and_outcomes_follow_the_table() {
     for (repeat, script, tries, wanted) in rows {
         let (result, player) = play(*repeat, script, policy(3, 60)).await;
         let case = format!("{repeat} {script:?}");
-        let played = player.played();
-        assert_eq!(played.requests.len(), *tries, "{case}");
-        assert_eq!(played.pauses.len(), tries - 1, "{case}");
-        assert!(played.script.is_empty(), "{case}: tries were left");
+        let record = player.played();
+        assert_eq!(record.requests.len(), *tries, "{case}");
+        assert_eq!(record.pauses.len(), tries - 1, "{case}");
+        assert!(record.script.is_empty(), "{case}: tries were left");
         match (&result, wanted) {
             (Ok(text), Ok(wanted)) => assert_eq!(text, wanted, "{case}"),
             (Err(error), Err(wanted)) => {
@@ -283,7 +286,7 @@ async fn every_try_sends_the_same_bytes() {
         policy(4, 60),
     )
     .await;
-    let played = player.played();
+    let record = player.played();
     let plain = |request: &http::Request<Bytes>| {
         format!(
             "{} {} {:?} {:?}",
@@ -293,9 +296,9 @@ async fn every_try_sends_the_same_bytes() {
             request.body()
         )
     };
-    assert_eq!(played.requests.len(), 4);
-    for request in &played.requests {
-        assert_eq!(plain(request), plain(&played.requests[0]));
+    assert_eq!(record.requests.len(), 4);
+    for request in &record.requests {
+        assert_eq!(plain(request), plain(&record.requests[0]));
         assert_eq!(request.headers()["idempotency-key"], "key-1");
     }
 }
@@ -386,18 +389,14 @@ async fn waits_that_take_no_time_use_the_budget_up_all_the_same() {
     let error = result.unwrap_err();
     assert_eq!(error.tries(), 4);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(8)));
-    let played = player.played();
-    assert_eq!(played.pauses, [Duration::from_secs(8); 3]);
+    let record = player.played();
+    assert_eq!(record.pauses, [Duration::from_secs(8); 3]);
     // Each try may take what is left, and not more than its own limit.
-    let limits: Vec<u64> = played
-        .limits
-        .iter()
-        .map(|limits| limits.total.as_millis() as u64)
-        .collect();
+    let limits: Vec<u128> = played.limits.iter().map(|limits| limits.total.as_millis()).collect();
     for (limit, at_most) in limits.iter().zip([20_000, 20_000, 14_000, 6_000]) {
         assert!(*limit <= at_most && limit + 1000 > at_most, "{limits:?}");
     }
-    assert!(played.limits.iter().all(|limits| limits.reply == 1024 * 1024));
+    assert!(record.limits.iter().all(|limits| limits.reply == 1024 * 1024));
 }
 
 #[tokio::test]
@@ -552,15 +551,15 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (result, player) = runtime.block_on(play(repeat, &script, policy(tries, seconds)));
-        let played = player.played();
-        let sent = &script[..played.requests.len()];
+        let record = player.played();
+        let sent = &script[..record.requests.len()];
 
         prop_assert!(sent.len() <= tries.clamp(1, 10) as usize);
-        prop_assert_eq!(played.pauses.len() + 1, sent.len());
-        let waited: Duration = played.pauses.iter().sum();
+        prop_assert_eq!(record.pauses.len() + 1, sent.len());
+        let waited: Duration = record.pauses.iter().sum();
         prop_assert!(sent.len() == 1 || waited <= Duration::from_secs(seconds));
-        prop_assert!(played.pauses.iter().all(|pause| *pause >= Duration::from_millis(500)));
-        for (pause, one) in played.pauses.iter().zip(sent) {
+        prop_assert!(record.pauses.iter().all(|pause| *pause >= Duration::from_millis(500)));
+        for (pause, one) in record.pauses.iter().zip(sent) {
             if let AnswerLater(_, asked) = one {
                 prop_assert!(*pause >= Duration::from_secs(*asked));
             }
