@@ -392,7 +392,7 @@ async fn waits_that_take_no_time_use_the_budget_up_all_the_same() {
     let record = player.played();
     assert_eq!(record.pauses, [Duration::from_secs(8); 3]);
     // Each try may take what is left, and not more than its own limit.
-    let limits: Vec<u128> = played.limits.iter().map(|limits| limits.total.as_millis()).collect();
+    let limits: Vec<u128> = record.limits.iter().map(|limits| limits.total.as_millis()).collect();
     for (limit, at_most) in limits.iter().zip([20_000, 20_000, 14_000, 6_000]) {
         assert!(*limit <= at_most && limit + 1000 > at_most, "{limits:?}");
     }
