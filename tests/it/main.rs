@@ -17,6 +17,7 @@ mod ledger_crash;
 mod ledger_race;
 mod money;
 mod properties;
+mod redaction;
 mod stripe;
 mod support;
 mod vectors;
