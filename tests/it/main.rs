@@ -6,15 +6,23 @@
     clippy::indexing_slicing,
     reason = "a test that fails panics"
 )]
-#![allow(clippy::print_stdout, reason = "a test that cannot run says so")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test tells what it measured, and why it was skipped"
+)]
 #![allow(clippy::too_many_lines, reason = "a table is as long as the sheet's")]
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
+mod axum_intake;
 mod cashier;
 mod compile_fail;
+mod gmopg;
+mod guard;
+mod kept_link;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
+mod mock_stripe;
 mod money;
 mod properties;
 mod redaction;
