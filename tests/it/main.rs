@@ -25,6 +25,7 @@ mod ledger_race;
 mod mock_stripe;
 mod money;
 mod properties;
+mod redaction;
 mod stripe;
 mod support;
 mod vectors;
