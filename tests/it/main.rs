@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
 mod cashier;
+mod interop;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
