@@ -60,8 +60,12 @@ mod gateway;
 pub mod gateways;
 mod guard;
 pub mod guide;
+#[cfg(feature = "axum")]
+pub mod integrations;
 pub mod ledger;
 pub mod ledgers;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod money;
 mod payment;
 mod redirect;
