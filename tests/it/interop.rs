@@ -3,4 +3,6 @@
 
 mod description;
 mod prism;
+mod sdk;
+mod signatures;
 mod tools;
