@@ -22,7 +22,7 @@ function client(base, key) {
 }
 
 async function call({ base, key, method, id, params, options = {} }) {
-  const names = method.split('.');
+  const names = method.replaceAll(/_(\w)/g, (_, letter) => letter.toUpperCase()).split('.');
   const action = names.pop();
   const resource = names.reduce((parent, name) => parent[name], client(base, key));
   const settings = {};

@@ -66,8 +66,9 @@ def refusal(error):
         "error": {
             "class": type(error).__name__,
             "type": getattr(raw, "type", None),
-            "code": getattr(error, "code", None),
-            "param": getattr(error, "param", None),
+            # Not every class passes these on; the object that came from the API has them.
+            "code": getattr(raw, "code", None),
+            "param": getattr(raw, "param", None),
             "status": getattr(error, "http_status", None),
             "request_id": getattr(error, "request_id", None),
             "message": str(error),

@@ -1,6 +1,7 @@
 //! Judges we did not write: Stripe's own SDKs, and a mock server made from Stripe's OpenAPI description. They live in
 //! `tests/interop`; where they are not installed these tests say `skipped: why`, and with `KESSAI_CI=1` they fail instead.
 
+mod client;
 mod description;
 mod prism;
 mod sdk;
