@@ -7,3 +7,4 @@ mod prism;
 mod sdk;
 mod signatures;
 mod tools;
+mod webhooks;
