@@ -7,4 +7,5 @@ mod prism;
 mod sdk;
 mod signatures;
 mod tools;
+mod vectors;
 mod webhooks;
