@@ -16,9 +16,11 @@
 mod axum_intake;
 mod cashier;
 mod interop;
+mod kept_link;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
+mod mock_stripe;
 mod money;
 mod stripe;
 mod support;

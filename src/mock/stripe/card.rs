@@ -104,17 +104,22 @@ fn luhn(digits: &str) -> bool {
     sum % 10 == 0
 }
 
-/// `MM/YY` or `MM/YYYY`, this month included.
+/// `MM/YY` or `MM/YYYY`, this month included. The slash may be missing: the digit pad of a phone has none.
 fn expires_later(text: &str, year: i64, month: u32) -> bool {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let Some((month_text, year_text)) = compact.split_once('/') else {
+    let parts = compact.split_once('/').or_else(|| match compact.len() {
+        4 | 6 => compact.split_at_checked(2),
+        _ => None,
+    });
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((month_text, year_text)) = parts.filter(|(month, year)| digits(month) && digits(year)) else {
         return false;
     };
     let (Ok(its_month), Ok(its_year)) = (month_text.parse::<u32>(), year_text.parse::<i64>()) else {
         return false;
     };
     let its_year = match year_text.len() {
-        2 => its_year + 2000,
+        2 => its_year + year - year % 100,
         4 => its_year,
         _ => return false,
     };
@@ -179,7 +184,18 @@ mod tests {
     #[test]
     fn past_and_impossible_expiry_dates_are_refused() {
         for expiry in [
-            "10/26", "13/30", "00/30", "1230", "12/3", "12/030", "x/y", "", "12/2099",
+            "10/26",
+            "13/30",
+            "00/30",
+            "1330",
+            "12345",
+            "12/3",
+            "12/030",
+            "x/y",
+            "",
+            "12/2099",
+            "+1/+30",
+            "１２/３０",
         ] {
             assert_eq!(
                 read("4242424242424242", expiry, "123", "A"),

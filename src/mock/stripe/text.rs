@@ -52,7 +52,6 @@ pub(super) struct Words {
     pub(super) unknown_title: &'static str,
     pub(super) unknown_text: &'static str,
     pub(super) bad_form: &'static str,
-    pub(super) close_at: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -96,7 +95,6 @@ const ENGLISH: Words = Words {
     unknown_title: "There is no such page",
     unknown_text: "The address may be incomplete.",
     bad_form: "The form could not be read.",
-    close_at: "This page is open for a limited time.",
 };
 
 const JAPANESE: Words = Words {
@@ -140,12 +138,22 @@ const JAPANESE: Words = Words {
     unknown_title: "ページが見つかりません",
     unknown_text: "アドレスが途中で切れているかもしれません。",
     bad_form: "送信された内容を読み取れませんでした。",
-    close_at: "このページには有効期限があります。",
 };
 
 /// The words of one of the two languages.
 pub(super) fn words(japanese: bool) -> &'static Words {
     if japanese { &JAPANESE } else { &ENGLISH }
+}
+
+/// How long the page is still open.
+pub(super) fn closes_in(seconds: i64, japanese: bool) -> String {
+    let minutes = seconds.max(0) / 60;
+    let (hours, minutes) = (minutes / 60, minutes % 60);
+    if japanese {
+        format!("このページはあと{hours}時間{minutes}分で閉じます。")
+    } else {
+        format!("This page closes in {hours} h {minutes} min.")
+    }
 }
 
 /// What went wrong, for the shopper.
@@ -255,7 +263,7 @@ mod tests {
             .into_iter()
             .chain([Notice::Declined, Notice::NotAuthenticated]);
         for each in all {
-            assert!(notice(each, true).chars().any(|c| !c.is_ascii()), "{each:?}");
+            assert!(!notice(each, true).is_ascii(), "{each:?}");
             assert!(
                 notice(each, false).is_ascii() && !notice(each, false).is_empty(),
                 "{each:?}"

@@ -13,6 +13,7 @@ pub(super) struct Sheet<'a> {
     pub(super) merchant: &'a str,
     pub(super) session: &'a Session,
     pub(super) success: String,
+    pub(super) now: i64,
 }
 
 impl Sheet<'_> {
@@ -41,7 +42,8 @@ impl Sheet<'_> {
                 main.push_str(&self.later(method));
             }
         }
-        let note = escaped(self.words().close_at);
+        let left = self.session.ask.expires_at.saturating_sub(self.now);
+        let note = escaped(&text::closes_in(left, self.japanese));
         put(&mut main, format_args!("<p class=\"fine\">{note}</p></section></main>"));
         document(self.words(), "pay", self.words().pay_title, &main)
     }

@@ -5,6 +5,8 @@
 
 mod html;
 
+use std::time::SystemTime;
+
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use url::{Host, Url};
 use wiremock::Request;
@@ -42,7 +44,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
 }
 
 /// Faults, and the page between them.
-fn visit(world: &mut World, request: &Request, id: &str, rest: &[&str], now: std::time::SystemTime) -> Reply {
+fn visit(world: &mut World, request: &Request, id: &str, rest: &[&str], now: SystemTime) -> Reply {
     let fault = fault::strike(&mut world.faults, Operation::HostedPage);
     match &fault {
         Some(Fault::ServerError) => return broken(),
@@ -65,13 +67,26 @@ fn visit(world: &mut World, request: &Request, id: &str, rest: &[&str], now: std
     reply
 }
 
-fn page(world: &mut World, request: &Request, id: &str, rest: &[&str], now: std::time::SystemTime) -> Reply {
+fn page(world: &mut World, request: &Request, id: &str, rest: &[&str], now: SystemTime) -> Reply {
     let Some(owner) = world.owner_of_session(id) else {
         return unknown(world, request);
     };
     let posted = request.method == Method::POST;
     let tried = match (posted, rest) {
-        (false, [] | ["secure"]) => return show(world, request, &owner, id, rest == ["secure"], None),
+        (false, [] | ["secure"]) => {
+            return show(
+                world,
+                request,
+                &owner,
+                id,
+                now,
+                if rest.is_empty() {
+                    View::Form(None)
+                } else {
+                    View::Secure
+                },
+            );
+        }
         (true, ["card"]) => {
             let read = match Params::decode(&request.body) {
                 Ok(params) => typed_card(&params, unix(now)),
@@ -80,7 +95,7 @@ fn page(world: &mut World, request: &Request, id: &str, rest: &[&str], now: std:
             match read {
                 Ok(card) => at_desk(world, &owner, now, |desk| desk.pay_by_card(id, card)),
                 Err(flaw) => {
-                    let again = show(world, request, &owner, id, false, Some(Notice::Flaw(flaw)));
+                    let again = show(world, request, &owner, id, now, View::Form(Some(Notice::Flaw(flaw))));
                     return closing(Reply { status: 422, ..again });
                 }
             }
@@ -122,7 +137,7 @@ fn typed_card(params: &Params, now: i64) -> Result<super::card::Presented, super
 fn at_desk<T>(
     world: &mut World,
     owner: &str,
-    now: std::time::SystemTime,
+    now: SystemTime,
     work: impl FnOnce(&mut super::desk::Desk<'_>) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
     let mut desk = world.desk(owner, now, By::Nobody).ok_or_else(ApiError::server)?;
@@ -144,8 +159,14 @@ fn lead_on(world: &World, request: &Request, owner: &str, id: &str, tried: &Trie
     }
 }
 
+/// Which part of an open session is wanted.
+enum View {
+    Form(Option<Notice>),
+    Secure,
+}
+
 /// The session as it stands.
-fn show(world: &World, request: &Request, owner: &str, id: &str, secure: bool, notice: Option<Notice>) -> Reply {
+fn show(world: &World, request: &Request, owner: &str, id: &str, now: SystemTime, view: View) -> Reply {
     let Some(account) = world.account(owner) else {
         return unknown(world, request);
     };
@@ -158,14 +179,15 @@ fn show(world: &World, request: &Request, owner: &str, id: &str, secure: bool, n
         merchant: &account.name,
         session,
         success: success_address(session),
+        now: unix(now),
     };
     let body = match session.status {
         SessionStatus::Complete => sheet.complete(),
         SessionStatus::Expired => sheet.expired(),
-        SessionStatus::Open => match &session.challenge {
-            Some(challenge) if secure => sheet.secure(challenge),
-            _ if secure => return see_other(&format!("{}/c/pay/{id}", world.settings.base)),
-            _ => sheet.pay(notice.or(session.notice)),
+        SessionStatus::Open => match (view, &session.challenge) {
+            (View::Secure, Some(challenge)) => sheet.secure(challenge),
+            (View::Secure, None) => return see_other(&format!("{}/c/pay/{id}", world.settings.base)),
+            (View::Form(notice), _) => sheet.pay(notice.or(session.notice)),
         },
     };
     let mut reply = plain(StatusCode::OK, body);
