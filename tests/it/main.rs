@@ -15,6 +15,9 @@
 
 mod axum_intake;
 mod cashier;
+mod compile_fail;
+mod gmopg;
+mod guard;
 mod interop;
 mod kept_link;
 mod ledger;
@@ -22,5 +25,7 @@ mod ledger_crash;
 mod ledger_race;
 mod mock_stripe;
 mod money;
+mod properties;
 mod stripe;
 mod support;
+mod vectors;
