@@ -18,6 +18,7 @@ mod cashier;
 mod compile_fail;
 mod gmopg;
 mod guard;
+mod interop;
 mod kept_link;
 mod ledger;
 mod ledger_crash;
