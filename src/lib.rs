@@ -1,4 +1,49 @@
 //! kessai takes payments through a gateway's hosted payment page.
+//!
+//! > A store that uses kessai never touches card data. A paid order is fulfilled at most once, and only on evidence whose origin was
+//! > proven with configured trust and whose gateway, merchant account, environment, order, attempt, amount, currency and final
+//! > status equal what the store wrote down before the redirect. Nothing the browser says pays, fails or identifies anything.
+//!
+//! # One payment, from basket to fulfilment
+//!
+//! ```text
+//! order ── CheckoutRequest ──► ExpectedPayment, written to the ledger ──► Gateway::checkout ──► Checkout { redirect, reference }
+//! inbound ─ Callback ── Gateway::receive ──► Received::Proven(Verified<Notification>)   the signature covers what was read
+//!                                        └─► Received::Hint(subject)                    a reason to ask, and no more
+//! hint, return, sweep ── Gateway::status ──► Verified<PaymentEvent>                      asked under our credentials
+//! Verified<PaymentEvent> ── StoredAttempt::judge ──► Judgement ── Ledger::apply, one transaction ──► Applied
+//! Applied::Now, once per order ──► Fulfilment, at least once, under one key
+//! ```
+//!
+//! There are two ways in. [`Cashier`] is the paved one: five methods, and every rule holds by construction. The parts
+//! ([`Gateway`], [`Verified`], [`ExpectedPayment::accept`], [`Ledger`]) are for a store with an order machine of its own: the same
+//! proofs, its own wiring.
+//!
+//! # Gateways
+//!
+//! | gateway | feature | redirect | notification | status query | more |
+//! | --- | --- | --- | --- | --- | --- |
+//! | Stripe Checkout Sessions | `stripe` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! | --- | --- | --- |
+//! | `reqwest` | yes | the HTTP client; without it, bring a [`Transport`](transport::Transport) |
+//! | `rustls` | yes | TLS for it |
+//! | `stripe`, `all-gateways` | | the gateways |
+//! | `sqlite` | | `ledgers::SqliteLedger` |
+//! | `axum` | | an extractor that keeps the raw body, and responses |
+//! | `tracing` | | notices |
+//! | `mock` | | the gateways, played on loopback, for tests |
+//! | `conformance` | | the suites that every gateway and ledger passes |
+//!
+//! `default-features = false` with one gateway still builds redirects and verifies callbacks, and brings no HTTP client and no
+//! runtime.
+//!
+//! # Handbook
+//!
+//! [`guide`] holds the decisions, how to add a gateway, the glossary and what a ledger keeps.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod addresses;
@@ -6,13 +51,17 @@ mod callback;
 pub mod cashier;
 mod checkout;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod event;
 mod form;
 mod gateway;
 pub mod gateways;
 mod guard;
+pub mod guide;
 pub mod ledger;
+pub mod ledgers;
 mod money;
 mod payment;
 mod redirect;

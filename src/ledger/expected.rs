@@ -120,7 +120,7 @@ impl StoredAttempt {
             payment: None,
             opened: false,
             asks: 0,
-            next_ask: Some(expected.created_at + super::rules::FIRST_ASK),
+            next_ask: expected.created_at.checked_add(super::rules::FIRST_ASK),
             expected,
         }
     }

@@ -138,6 +138,15 @@ pub enum AskReason {
     StatusUnknown,
 }
 
+/// A judgement without its proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Pays,
+    Tells,
+    Contradicts(Mismatch),
+    Asks(AskReason),
+}
+
 macro_rules! evidence {
     ($name:ident) => {
         impl $name {
@@ -237,25 +246,36 @@ impl StoredAttempt {
     /// What a proven event means for this attempt. Beyond [`ExpectedPayment::accept`] it knows the gateway's own names
     /// that were bound to the attempt: an event that names only those is about it too.
     pub fn judge(&self, event: Verified<PaymentEvent>) -> Judgement {
-        let said = event.value();
         let attempt = self.expected.attempt.clone();
-        if let Some(mismatch) = self.expected.contradicted_by(said).or_else(|| self.misnamed_by(said)) {
-            return Judgement::Contradiction(Contradiction {
+        match self.meaning_of(event.value()) {
+            Meaning::Pays => Judgement::Accepted(Accepted { attempt, event }),
+            Meaning::Tells => Judgement::News(News { attempt, event }),
+            Meaning::Contradicts(mismatch) => Judgement::Contradiction(Contradiction {
                 attempt,
                 event,
                 mismatch,
-            });
+            }),
+            Meaning::Asks(reason) => Judgement::Ask(reason),
         }
-        if said.snapshot.status == PaymentStatus::Unknown {
-            return Judgement::Ask(AskReason::StatusUnknown);
+    }
+
+    /// The same question without the proof. A ledger asks it again inside its transaction, because a name can have been
+    /// bound since the judgement was made, and because an [`ExpectedPayment`] in the caller's hands is not the stored one.
+    pub(super) fn meaning_of(&self, said: &PaymentEvent) -> Meaning {
+        if let Some(mismatch) = self.expected.contradicted_by(said).or_else(|| self.misnamed_by(said)) {
+            return Meaning::Contradicts(mismatch);
         }
-        if said.snapshot.status.has_money() && said.snapshot.amount.is_none() {
-            return Judgement::Ask(AskReason::AmountMissing);
+        let status = said.snapshot.status;
+        if status == PaymentStatus::Unknown {
+            return Meaning::Asks(AskReason::StatusUnknown);
         }
-        if self.expected.capture.is_paid_by(said.snapshot.status) {
-            return Judgement::Accepted(Accepted { attempt, event });
+        if status.has_money() && said.snapshot.amount.is_none() {
+            return Meaning::Asks(AskReason::AmountMissing);
         }
-        Judgement::News(News { attempt, event })
+        if self.expected.capture.is_paid_by(status) {
+            return Meaning::Pays;
+        }
+        Meaning::Tells
     }
 
     /// Does the event name this attempt, by any name, and none of another?

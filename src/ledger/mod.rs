@@ -36,6 +36,9 @@ use crate::transport::BoxFuture;
 pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// Writes down what is expected, before anything leaves. Refused if the order is paid already, or if another attempt
     /// of it could still be paid; both in one transaction with the writing, so that of two callers one writes.
+    ///
+    /// The attempt is written as [`StoredAttempt::new`] has it, so it is due to be asked about by itself from the start:
+    /// a process that dies right afterwards leaves nothing behind that nobody asks about.
     fn expect<'a>(&'a self, expected: &'a ExpectedPayment) -> BoxFuture<'a, Result<Expected, StoreError>>;
 
     /// Binds what the gateway called the checkout to the attempt. A reference belongs to one attempt for ever.
@@ -59,8 +62,10 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     fn attempt<'a>(&'a self, attempt: &'a AttemptReference)
     -> BoxFuture<'a, Result<Option<StoredAttempt>, StoreError>>;
 
-    /// The attempt that a message is about: by our attempt reference if the message has one, else by the gateway's name
-    /// for the checkout, else by its name for the payment. Whether the others agree is judged afterwards.
+    /// The attempt that a message is about: by our attempt reference if the message has one that is known here, else by
+    /// the gateway's name for the checkout, else by its name for the payment. The attempt reference counts for every
+    /// gateway and account, the other names within theirs. Whether the rest agrees is judged afterwards: a message that
+    /// names our attempt from another account has to be found to be held against it.
     fn find<'a>(
         &'a self,
         gateway: &'a GatewayId,
@@ -69,14 +74,15 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Option<StoredAttempt>, StoreError>>;
 
     /// Records a proof, moves the state, binds the transaction, creates the right to fulfil: one transaction, decided by
-    /// [`rules::decide`]. For one order exactly one call ever returns [`Applied::Now`].
+    /// [`rules::decide`]. For one order exactly one call ever returns [`Applied::Now`]. When the state moves the asking
+    /// starts to count anew, and at a final state it ends.
     fn apply<'a>(&'a self, judgement: &'a Judgement, at: SystemTime) -> BoxFuture<'a, Result<Applied, StoreError>>;
 
     /// Attempts that are due to be asked about, oldest due first. Each is handed out to one caller only until its lease is
     /// over, across all nodes.
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>>;
 
-    /// Says how an asking went and when to ask next; `None` means not again by itself.
+    /// Says how an asking went and when to ask next; `None` means not again by itself. Gives back the lease.
     fn asked<'a>(
         &'a self,
         attempt: &'a AttemptReference,
@@ -304,7 +310,7 @@ impl StoreError {
 
     /// An error without a cause: the caller asked for something that is not there.
     #[must_use]
-    pub fn missing(what: &'static str) -> Self {
+    pub const fn missing(what: &'static str) -> Self {
         Self { what, source: None }
     }
 }

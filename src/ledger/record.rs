@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::ExpectedPayment;
 use crate::money::Money;
 use crate::payment::{GatewayWord, PaymentStatus};
 use crate::reference::{
@@ -131,6 +132,18 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
+    /// The record of an expectation.
+    #[must_use]
+    pub fn expected(expected: &ExpectedPayment) -> Self {
+        Self::Expected {
+            order: expected.order.clone(),
+            gateway: expected.gateway.clone(),
+            account: expected.account.clone(),
+            environment: expected.environment,
+            amount: expected.amount,
+        }
+    }
+
     /// The word for it, as it is stored.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

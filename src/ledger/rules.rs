@@ -4,7 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Applied, HeldReason, Judgement, Mismatch, RecordKind, StoredAttempt};
+use super::judgement::Meaning;
+use super::{Applied, Binding, HeldReason, Judgement, Opened, RecordKind, StoredAttempt};
 use crate::event::PaymentEvent;
 use crate::payment::{Move, PaymentStatus};
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
@@ -17,7 +18,8 @@ pub struct Situation<'a> {
     pub attempt: &'a StoredAttempt,
     /// The attempt that paid the order, if one did.
     pub paid_by: Option<&'a AttemptReference>,
-    /// The attempt that the event's transaction (its payment, else its checkout) is bound to, if it is.
+    /// The attempt that the event's payment or its checkout is bound to; where the two differ, the one that is not
+    /// this attempt.
     pub transaction_of: Option<&'a AttemptReference>,
     /// True if this event id was recorded for this attempt before.
     pub heard_before: bool,
@@ -53,6 +55,17 @@ impl Decision {
     }
 }
 
+/// What [`Situation::transaction_of`] is, given the attempts to which the event's names are bound.
+#[must_use]
+pub fn owner_of_transaction<'a>(
+    ours: &AttemptReference,
+    owners: [Option<&'a AttemptReference>; 2],
+) -> Option<&'a AttemptReference> {
+    let bound = owners.into_iter().flatten();
+    // Another attempt's claim counts more than our own.
+    bound.max_by_key(|owner| *owner != ours)
+}
+
 /// Decides what a judgement does.
 #[must_use]
 pub fn decide(situation: Situation<'_>, judgement: &Judgement) -> Decision {
@@ -63,8 +76,19 @@ pub fn decide(situation: Situation<'_>, judgement: &Judgement) -> Decision {
             contradiction.event(),
             HeldReason::Mismatch(contradiction.mismatch()),
         ),
-        Judgement::Accepted(accepted) => weigh(situation, accepted.event(), true),
-        Judgement::News(news) => weigh(situation, news.event(), false),
+        Judgement::Accepted(accepted) => judge_again(situation, accepted.event()),
+        Judgement::News(news) => judge_again(situation, news.event()),
+    }
+}
+
+/// The judgement was made outside the transaction. Two payments of one page, judged at the same moment, both looked like
+/// the first one; here the second is seen.
+fn judge_again(situation: Situation<'_>, event: &Verified<PaymentEvent>) -> Decision {
+    match situation.attempt.meaning_of(event.value()) {
+        Meaning::Pays => weigh(situation, event, true),
+        Meaning::Tells => weigh(situation, event, false),
+        Meaning::Contradicts(mismatch) => hold(situation, event, HeldReason::Mismatch(mismatch)),
+        Meaning::Asks(reason) => Decision::nothing(Applied::Ask(reason)),
     }
 }
 
@@ -79,12 +103,6 @@ fn weigh(situation: Situation<'_>, event: &Verified<PaymentEvent>, pays: bool) -
     let ours = attempt.reference();
     if transaction_of.is_some_and(|owner| owner != ours) {
         return hold(situation, event, HeldReason::TransactionBound);
-    }
-    // Judged before this transaction began: the names may have been bound to others in between.
-    let subject = &event.value().subject;
-    let differs = |ours: &Option<_>, theirs: &Option<_>| ours.is_some() && theirs.is_some() && ours != theirs;
-    if differs(&attempt.payment, &subject.payment) || differs(&attempt.checkout, &subject.checkout) {
-        return hold(situation, event, HeldReason::Mismatch(Mismatch::Reference));
     }
     let hearing = attempt.status.hearing(said);
     let moves = match hearing {
@@ -189,13 +207,10 @@ pub fn next_ask(attempt: &StoredAttempt, now: SystemTime) -> Option<SystemTime> 
         return None;
     }
     let doubled = FIRST_ASK.saturating_mul(2_u32.saturating_pow(attempt.asks.min(16)));
-    let next = now + doubled.min(LONGEST_WAIT);
-    let after_expiry = attempt.expires_at + FIRST_ASK;
-    Some(if now < after_expiry && after_expiry < next {
-        after_expiry
-    } else {
-        next
-    })
+    let next = now.checked_add(doubled.min(LONGEST_WAIT))?;
+    let after_expiry = attempt.expires_at.checked_add(FIRST_ASK);
+    let sooner = after_expiry.filter(|after_expiry| now < *after_expiry && *after_expiry < next);
+    Some(sooner.unwrap_or(next))
 }
 
 /// How long after its expiry an attempt that was never confirmed stops blocking its order. The shopper never got an
@@ -208,5 +223,39 @@ pub fn blocks(attempt: &StoredAttempt, at: SystemTime) -> bool {
     if attempt.status.is_final() {
         return false;
     }
-    attempt.opened || at < attempt.expires_at + UNOPENED_GRACE
+    let over = attempt.expires_at.checked_add(UNOPENED_GRACE);
+    is_known_to_gateway(attempt) || over.is_none_or(|over| at < over)
+}
+
+/// May this attempt be ended because its checkout never came to be? Not once anything showed that it did.
+#[must_use]
+pub fn may_close(attempt: &StoredAttempt) -> bool {
+    attempt.status == PaymentStatus::Created && !is_known_to_gateway(attempt)
+}
+
+/// A proof can come before the answer to the checkout, and then the page exists whether that answer arrives or not.
+fn is_known_to_gateway(attempt: &StoredAttempt) -> bool {
+    attempt.opened
+        || attempt.checkout.is_some()
+        || attempt.payment.is_some()
+        || attempt.status != PaymentStatus::Created
+}
+
+/// What becomes of an attempt to bind the gateway's names. `owners` are the attempts to which the names are bound
+/// already, at the same gateway and account.
+pub fn bind_opened<'a>(
+    attempt: &StoredAttempt,
+    opened: &Opened,
+    owners: impl IntoIterator<Item = &'a AttemptReference>,
+) -> Binding {
+    let differs = |ours: &Option<_>, theirs: &Option<_>| ours.is_some() && theirs.is_some() && ours != theirs;
+    let taken = owners.into_iter().any(|owner| owner != attempt.reference());
+    if taken || differs(&attempt.checkout, &opened.checkout) || differs(&attempt.payment, &opened.payment) {
+        return Binding::Conflict;
+    }
+    let news = |ours: &Option<GatewayReference>, theirs: &Option<_>| ours.is_none() && theirs.is_some();
+    if attempt.opened && !news(&attempt.checkout, &opened.checkout) && !news(&attempt.payment, &opened.payment) {
+        return Binding::Already;
+    }
+    Binding::Now
 }

@@ -9,6 +9,10 @@
 #![allow(clippy::too_many_lines, reason = "a table is as long as the sheet's")]
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
+mod cashier;
+mod ledger;
+mod ledger_crash;
+mod ledger_race;
 mod money;
 mod stripe;
 mod support;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kessai::gateways::stripe::signature_header;
 use kessai::ledger::StoredAttempt;
-use kessai::sign::{Mac, SigningKeys};
+use kessai::sign::SigningKeys;
 use kessai::transport::{RetryPolicy, TransportErrorKind};
 use kessai::{
     Ack, AllowedOrigins, Callback, CaptureMode, CheckoutRequest, Currency, Email, Environment, Error, ErrorKind,
@@ -572,25 +573,18 @@ fn amounts_that_stripe_cannot_express_are_refused_before_anything_is_written() {
 
 // ----- webhooks -----
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
+fn signed(body: &str, age: u64) -> Callback {
+    signed_within(kessai::CallbackLimits::default(), body, age)
 }
 
-fn signed(body: &str, age: u64) -> Callback {
-    let now = start();
-    let t = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() - age;
+fn signed_within(limits: kessai::CallbackLimits, body: &str, age: u64) -> Callback {
     let keys = SigningKeys::from_texts([SIGNING_SECRET]).unwrap();
-    let tag = keys.sign(Mac::HmacSha256, &[format!("{t}.").as_bytes(), body.as_bytes()]);
-    let hex = hex(&tag);
+    let header = signature_header(&keys, start() - Duration::from_secs(age), body.as_bytes());
     let request = http::Request::post("/pay/stripe/notification")
-        .header("Stripe-Signature", format!("t={t},v1={hex}"))
+        .header("Stripe-Signature", header)
         .body(Bytes::from(body.to_owned()))
         .unwrap();
-    Callback::new(request, now).unwrap()
+    Callback::within(limits, request, start()).unwrap()
 }
 
 fn event(kind: &str, object: &Value) -> Value {
@@ -802,7 +796,7 @@ fn signed_bodies_that_are_no_events_are_refused() {
         let limit = 200_000;
         let mut limits = kessai::CallbackLimits::default();
         limits.body = limit;
-        let callback = signed_within(limits, body);
+        let callback = signed_within(limits, body, 0);
         let refused = stripe.verify(&callback).err();
         assert!(
             matches!(refused, Some(VerifyError::Payload(_))),
@@ -822,24 +816,12 @@ fn a_deeply_nested_part_that_nobody_reads_costs_no_stack() {
         // An unhandled type with a whole envelope: acknowledged, and nothing is said about a payment.
         assert!(
             stripe
-                .verify(&signed_within(limits, &body))
+                .verify(&signed_within(limits, &body, 0))
                 .unwrap()
                 .into_events()
                 .is_empty()
         );
     }
-}
-
-fn signed_within(limits: kessai::CallbackLimits, body: &str) -> Callback {
-    let t = start().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let keys = SigningKeys::from_texts([SIGNING_SECRET]).unwrap();
-    let tag = keys.sign(Mac::HmacSha256, &[format!("{t}.").as_bytes(), body.as_bytes()]);
-    let hex = hex(&tag);
-    let request = http::Request::post("/")
-        .header("Stripe-Signature", format!("t={t},v1={hex}"))
-        .body(Bytes::from(body.to_owned()))
-        .unwrap();
-    Callback::within(limits, request, start()).unwrap()
 }
 
 #[test]

@@ -16,6 +16,7 @@ use self::calls::{CancelPayment, CapturePayment, CreateRefund};
 pub use self::calls::{CreateSession, ExpireSession, RetrieveSession};
 use self::config::Config;
 pub use self::config::{DEFAULT_VERSION, StripeBuilder};
+pub use self::sign::signature_header;
 use crate::addresses::Addresses;
 use crate::callback::Callback;
 use crate::checkout::{Checkout, CheckoutRequest, RequestError};

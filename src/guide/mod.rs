@@ -1,0 +1,13 @@
+//! The handbook: why things are as they are, and how to add to them.
+
+#[doc = include_str!("decisions.md")]
+pub mod decisions {}
+
+#[doc = include_str!("adding_a_gateway.md")]
+pub mod adding_a_gateway {}
+
+#[doc = include_str!("glossary.md")]
+pub mod glossary {}
+
+#[doc = include_str!("records.md")]
+pub mod records {}

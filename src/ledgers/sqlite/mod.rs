@@ -1,0 +1,258 @@
+//! [`SqliteLedger`]: everything in one file, durable when it answers.
+//!
+//! One thread owns the connection that writes. It takes what waits, does all of it in one transaction and answers when
+//! the commit is synced, so that many callers share one sync. A few threads read. The futures need no runtime.
+//!
+//! Several processes may open the same file on one machine: leases are in the database, and `BEGIN IMMEDIATE` puts the
+//! writers behind each other.
+
+mod answer;
+mod open;
+mod read;
+mod threads;
+mod write;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+pub use self::open::OpenError;
+use self::threads::{Readers, Writer};
+use crate::event::Subject;
+use crate::ledger::{
+    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, HeldEvidence, Judgement,
+    Ledger, Note, Opened, Record, StoreError, StoredAttempt,
+};
+use crate::reference::{AttemptReference, FulfilmentKey, GatewayId, MerchantAccount, MerchantReference};
+use crate::transport::BoxFuture;
+
+/// A ledger in one SQLite file, with a write-ahead log beside it and full durability: an answer is given only after its
+/// transaction was synced to the disk.
+///
+/// Dropping it waits until everything that was handed to it is written.
+pub struct SqliteLedger {
+    // Dropped in this order: the last connection to close tidies up the log, and that is work for the one that writes.
+    readers: Readers,
+    writer: Writer,
+}
+
+/// Settings for a [`SqliteLedger`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SqliteLedgerBuilder {
+    path: PathBuf,
+    busy_timeout: Duration,
+    readers: NonZeroUsize,
+    group: NonZeroUsize,
+}
+
+const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+const MOST_IN_A_GROUP: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
+
+impl SqliteLedger {
+    /// Opens a file, or makes one that only its owner can read. A file that is not a ledger, or that a newer version of
+    /// this crate wrote, is refused and not changed. Blocks for a moment: call it while starting up.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder(path).open()
+    }
+
+    /// Starts with the settings that [`open`](Self::open) uses.
+    pub fn builder(path: impl AsRef<Path>) -> SqliteLedgerBuilder {
+        SqliteLedgerBuilder {
+            path: path.as_ref().to_owned(),
+            busy_timeout: Duration::from_secs(10),
+            readers: TWO,
+            group: MOST_IN_A_GROUP,
+        }
+    }
+
+    /// Looks at the whole file: is it undamaged, do all rows belong together, do the records follow each other without a
+    /// gap? Reads everything, so it takes its time on a large file.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.readers.run(read::check).await
+    }
+}
+
+impl SqliteLedgerBuilder {
+    /// How long to wait for another process that writes. Default: ten seconds.
+    pub fn busy_timeout(mut self, wait: Duration) -> Self {
+        self.busy_timeout = wait;
+        self
+    }
+
+    /// How many threads read. Default: two.
+    pub fn readers(mut self, readers: NonZeroUsize) -> Self {
+        self.readers = readers;
+        self
+    }
+
+    /// How many operations may share one commit. Default: 512. With 1 every operation has a transaction to itself.
+    pub fn group(mut self, most: NonZeroUsize) -> Self {
+        self.group = most;
+        self
+    }
+
+    /// Opens the file.
+    pub fn open(self) -> Result<SqliteLedger, OpenError> {
+        // An absolute path is only ever a file's name. ":memory:", "" and "file:" would mean something else to SQLite.
+        let path = std::path::absolute(&self.path).map_err(OpenError::File)?;
+        let writer = open::writer(&path, self.busy_timeout)?;
+        let readers = (0..self.readers.get()).map(|_| open::reader(&path, self.busy_timeout));
+        let readers = readers.collect::<Result<_, _>>()?;
+        Ok(SqliteLedger {
+            writer: Writer::start(writer, self.group)?,
+            readers: Readers::start(readers)?,
+        })
+    }
+}
+
+impl fmt::Debug for SqliteLedger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqliteLedger(..)")
+    }
+}
+
+/// What goes wrong inside an operation: the database's own errors, and ours.
+enum Trouble {
+    Sql(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl Trouble {
+    fn into_store_error(self) -> StoreError {
+        match self {
+            Self::Sql(error) => StoreError::new("the database said no", error),
+            Self::Store(error) => error,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn expect<'a>(&'a self, expected: &'a ExpectedPayment) -> BoxFuture<'a, Result<Expected, StoreError>> {
+        let expected = expected.clone();
+        Box::pin(self.writer.run(move |db| write::expect(db, &expected)))
+    }
+
+    fn opened<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        opened: &'a Opened,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<Binding, StoreError>> {
+        let (attempt, opened) = (attempt.clone(), opened.clone());
+        Box::pin(self.writer.run(move |db| write::opened(db, &attempt, &opened, at)))
+    }
+
+    fn close<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        why: CloseReason,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let attempt = attempt.clone();
+        Box::pin(self.writer.run(move |db| write::close(db, &attempt, why, at)))
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+    ) -> BoxFuture<'a, Result<Option<StoredAttempt>, StoreError>> {
+        let attempt = attempt.clone();
+        Box::pin(self.readers.run(move |db| read::attempt(db, &attempt)))
+    }
+
+    fn find<'a>(
+        &'a self,
+        gateway: &'a GatewayId,
+        account: &'a MerchantAccount,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<StoredAttempt>, StoreError>> {
+        let (gateway, account, subject) = (gateway.clone(), account.clone(), subject.clone());
+        Box::pin(self.readers.run(move |db| read::find(db, &gateway, &account, &subject)))
+    }
+
+    fn apply<'a>(&'a self, judgement: &'a Judgement, at: SystemTime) -> BoxFuture<'a, Result<Applied, StoreError>> {
+        let judgement = judgement.clone();
+        Box::pin(self.writer.run(move |db| write::apply(db, &judgement, at)))
+    }
+
+    fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>> {
+        let due = *due;
+        Box::pin(self.writer.run(move |db| write::attempts_to_ask(db, due)))
+    }
+
+    fn asked<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        asked: &'a Asked,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (attempt, asked) = (attempt.clone(), asked.clone());
+        Box::pin(self.writer.run(move |db| write::asked(db, &attempt, &asked, at)))
+    }
+
+    fn note<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        note: Note,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let attempt = attempt.clone();
+        Box::pin(self.writer.run(move |db| write::note(db, &attempt, note, at)))
+    }
+
+    fn next_fulfilment(
+        &self,
+        at: SystemTime,
+        lease: Duration,
+    ) -> BoxFuture<'_, Result<Option<Fulfilment>, StoreError>> {
+        Box::pin(self.writer.run(move |db| write::next_fulfilment(db, at, lease)))
+    }
+
+    fn done<'a>(&'a self, key: &'a FulfilmentKey, at: SystemTime) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let key = key.clone();
+        Box::pin(self.writer.run(move |db| write::done(db, &key, at)))
+    }
+
+    fn attempts_of<'a>(
+        &'a self,
+        order: &'a MerchantReference,
+    ) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>> {
+        let order = order.clone();
+        Box::pin(self.readers.run(move |db| read::attempts_of(db, &order)))
+    }
+
+    fn latest(&self, limit: usize) -> BoxFuture<'_, Result<Vec<StoredAttempt>, StoreError>> {
+        Box::pin(self.readers.run(move |db| read::latest(db, limit)))
+    }
+
+    fn timeline<'a>(&'a self, attempt: &'a AttemptReference) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
+        let attempt = attempt.clone();
+        Box::pin(self.readers.run(move |db| read::timeline(db, &attempt)))
+    }
+
+    fn held(&self, limit: usize) -> BoxFuture<'_, Result<Vec<HeldEvidence>, StoreError>> {
+        Box::pin(self.readers.run(move |db| read::held(db, limit)))
+    }
+
+    fn fulfilment_of<'a>(
+        &'a self,
+        order: &'a MerchantReference,
+    ) -> BoxFuture<'a, Result<Option<Fulfilment>, StoreError>> {
+        let order = order.clone();
+        Box::pin(self.readers.run(move |db| read::fulfilment_of(db, &order)))
+    }
+}

@@ -1,0 +1,271 @@
+//! Rows to types. A row that does not have its form is an error and never a panic: somebody else may have written it.
+
+use rusqlite::{Connection, Params, Row};
+
+use super::Trouble;
+use crate::event::Subject;
+use crate::ledger::{Fulfilment, HeldEvidence, Record, RecordKind, StoreError, StoredAttempt};
+use crate::ledgers::time::time_of;
+use crate::payment::PaymentStatus;
+use crate::reference::{
+    AttemptReference, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference, ReferenceError,
+};
+
+macro_rules! attempts_where {
+    ($rest:literal) => {
+        concat!(
+            "SELECT attempt, merchant_order, gateway, account, expected, status, checkout, payment, opened, expires_at, \
+             asks, next_ask FROM attempts ",
+            $rest
+        )
+    };
+}
+
+pub(super) fn attempt(db: &Connection, attempt: &AttemptReference) -> Result<Option<StoredAttempt>, Trouble> {
+    let sql = attempts_where!("WHERE attempt = ?1");
+    first(db, sql, [attempt.as_str()], read_attempt)
+}
+
+pub(super) fn attempts_of(db: &Connection, order: &MerchantReference) -> Result<Vec<StoredAttempt>, Trouble> {
+    let sql = attempts_where!("WHERE merchant_order = ?1 ORDER BY seq");
+    all(db, sql, [order.as_str()], read_attempt)
+}
+
+pub(super) fn latest(db: &Connection, limit: usize) -> Result<Vec<StoredAttempt>, Trouble> {
+    let sql = attempts_where!("ORDER BY seq DESC LIMIT ?1");
+    all(db, sql, [rows(limit)], read_attempt)
+}
+
+/// Those that are due at a time and not handed out, oldest due first.
+pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<StoredAttempt>, Trouble> {
+    let sql = attempts_where!(
+        "WHERE next_ask <= ?1 AND (ask_lease_until IS NULL OR ask_lease_until <= ?1) ORDER BY next_ask, seq LIMIT ?2"
+    );
+    all(db, sql, (now, rows(limit)), read_attempt)
+}
+
+pub(super) fn find(
+    db: &Connection,
+    gateway: &GatewayId,
+    account: &MerchantAccount,
+    subject: &Subject,
+) -> Result<Option<StoredAttempt>, Trouble> {
+    let ours = subject.attempt.as_ref().map(|ours| attempt(db, ours)).transpose()?;
+    if let Some(found) = ours.flatten() {
+        return Ok(Some(found));
+    }
+    for (name, sql) in [
+        (
+            &subject.checkout,
+            attempts_where!("WHERE gateway = ?1 AND account = ?2 AND checkout = ?3"),
+        ),
+        (
+            &subject.payment,
+            attempts_where!("WHERE gateway = ?1 AND account = ?2 AND payment = ?3"),
+        ),
+    ] {
+        let Some(name) = name else { continue };
+        let key = (gateway.as_str(), account.as_str(), name.as_str());
+        if let Some(found) = first(db, sql, key, read_attempt)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Whose checkout this is.
+pub(super) fn owner_of_checkout(
+    db: &Connection,
+    gateway: &GatewayId,
+    account: &MerchantAccount,
+    name: Option<&GatewayReference>,
+) -> Result<Option<AttemptReference>, Trouble> {
+    let sql = "SELECT attempt FROM attempts WHERE gateway = ?1 AND account = ?2 AND checkout = ?3";
+    owner(db, sql, gateway, account, name)
+}
+
+/// Whose payment this is.
+pub(super) fn owner_of_payment(
+    db: &Connection,
+    gateway: &GatewayId,
+    account: &MerchantAccount,
+    name: Option<&GatewayReference>,
+) -> Result<Option<AttemptReference>, Trouble> {
+    let sql = "SELECT attempt FROM attempts WHERE gateway = ?1 AND account = ?2 AND payment = ?3";
+    owner(db, sql, gateway, account, name)
+}
+
+fn owner(
+    db: &Connection,
+    sql: &'static str,
+    gateway: &GatewayId,
+    account: &MerchantAccount,
+    name: Option<&GatewayReference>,
+) -> Result<Option<AttemptReference>, Trouble> {
+    let Some(name) = name else { return Ok(None) };
+    let key = (gateway.as_str(), account.as_str(), name.as_str());
+    first(db, sql, key, |row| reference(row.get(0)?, AttemptReference::new))
+}
+
+/// The attempt that paid an order.
+pub(super) fn payer_of(db: &Connection, order: &MerchantReference) -> Result<Option<AttemptReference>, Trouble> {
+    let sql = "SELECT attempt FROM fulfilments WHERE merchant_order = ?1";
+    first(db, sql, [order.as_str()], |row| {
+        reference(row.get(0)?, AttemptReference::new)
+    })
+}
+
+pub(super) fn fulfilment_of(db: &Connection, order: &MerchantReference) -> Result<Option<Fulfilment>, Trouble> {
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected FROM fulfilments f JOIN attempts a USING (attempt) \
+               WHERE f.merchant_order = ?1";
+    first(db, sql, [order.as_str()], read_fulfilment)
+}
+
+/// The oldest right that is not done and not handed out.
+pub(super) fn fulfilment_to_do(db: &Connection, now: i64) -> Result<Option<Fulfilment>, Trouble> {
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected FROM fulfilments f JOIN attempts a USING (attempt) \
+               WHERE f.done_at IS NULL AND (f.lease_until IS NULL OR f.lease_until <= ?1) ORDER BY f.seq LIMIT 1";
+    first(db, sql, [now], read_fulfilment)
+}
+
+/// Whose right a key is, and whether it was used.
+pub(super) fn right(db: &Connection, key: &FulfilmentKey) -> Result<Option<(AttemptReference, bool)>, Trouble> {
+    let sql = "SELECT attempt, done_at IS NOT NULL FROM fulfilments WHERE key = ?1";
+    first(db, sql, [key.as_str()], |row| {
+        Ok((reference(row.get(0)?, AttemptReference::new)?, row.get(1)?))
+    })
+}
+
+pub(super) fn heard(db: &Connection, attempt: &AttemptReference, event: &str) -> Result<bool, Trouble> {
+    let sql = "SELECT 1 FROM events_heard WHERE attempt = ?1 AND event = ?2";
+    Ok(first(db, sql, [attempt.as_str(), event], |_| Ok(()))?.is_some())
+}
+
+pub(super) fn timeline(db: &Connection, attempt: &AttemptReference) -> Result<Vec<Record>, Trouble> {
+    let sql = "SELECT position, at, attempt, kind, body FROM records WHERE attempt = ?1 ORDER BY position";
+    all(db, sql, [attempt.as_str()], read_record)
+}
+
+pub(super) fn held(db: &Connection, limit: usize) -> Result<Vec<HeldEvidence>, Trouble> {
+    let sql = "SELECT r.position, r.at, r.attempt, r.kind, r.body, a.merchant_order \
+               FROM records r JOIN attempts a USING (attempt) WHERE r.kind = 'held' ORDER BY r.position DESC LIMIT ?1";
+    all(db, sql, [rows(limit)], |row| {
+        let order = reference(row.get(5)?, MerchantReference::new)?;
+        Ok(HeldEvidence::new(order, read_record(row)?))
+    })
+}
+
+/// Is the file whole, and do the records follow each other?
+pub(super) fn check(db: &Connection) -> Result<(), Trouble> {
+    let found: String = db.query_row("PRAGMA integrity_check", (), |row| row.get(0))?;
+    if found != "ok" {
+        return Err(StoreError::missing("the file is damaged").into());
+    }
+    let strays = first(db, "PRAGMA foreign_key_check", (), |_| Ok(()))?;
+    if strays.is_some() {
+        return Err(StoreError::missing("a row belongs to an attempt that is not there").into());
+    }
+    let sql = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM records";
+    let (count, lowest, highest): (i64, i64, i64) =
+        db.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    if lowest != 1 || highest != count {
+        return Err(StoreError::missing("a record is missing").into());
+    }
+    Ok(())
+}
+
+fn read_attempt(row: &Row<'_>) -> Result<StoredAttempt, Trouble> {
+    let expected: String = row.get(4)?;
+    let expected: crate::ledger::ExpectedPayment = serde_json::from_str(&expected)
+        .map_err(|_| StoreError::missing("an expected payment on record has lost its form"))?;
+    let same = expected.attempt.as_str() == text(row, 0)?
+        && expected.order.as_str() == text(row, 1)?
+        && expected.gateway.as_str() == text(row, 2)?
+        && expected.account.as_str() == text(row, 3)?;
+    if !same {
+        return Err(StoreError::missing("an attempt on record contradicts itself").into());
+    }
+    let mut attempt = StoredAttempt::new(expected);
+    attempt.status = status(text(row, 5)?)?;
+    attempt.checkout = name(row.get(6)?)?;
+    attempt.payment = name(row.get(7)?)?;
+    attempt.opened = row.get(8)?;
+    attempt.expires_at = time_of(row.get(9)?)?;
+    attempt.asks = row.get(10)?;
+    attempt.next_ask = row.get::<_, Option<i64>>(11)?.map(time_of).transpose()?;
+    Ok(attempt)
+}
+
+fn read_fulfilment(row: &Row<'_>) -> Result<Fulfilment, Trouble> {
+    let expected = serde_json::from_str(text(row, 3)?)
+        .map_err(|_| StoreError::missing("an expected payment on record has lost its form"))?;
+    let mut fulfilment = Fulfilment::of(&expected);
+    if fulfilment.key.as_str() != text(row, 0)? {
+        return Err(StoreError::missing("a right on record contradicts its attempt").into());
+    }
+    fulfilment.deliveries = row.get(1)?;
+    fulfilment.done_at = row.get::<_, Option<i64>>(2)?.map(time_of).transpose()?;
+    Ok(fulfilment)
+}
+
+fn read_record(row: &Row<'_>) -> Result<Record, Trouble> {
+    let lost = || StoreError::missing("a record has lost its form");
+    let position = u64::try_from(row.get::<_, i64>(0)?).map_err(|_| lost())?;
+    let kind: RecordKind = serde_json::from_str(text(row, 4)?).map_err(|_| lost())?;
+    if kind.as_str() != text(row, 3)? {
+        return Err(lost().into());
+    }
+    let attempt = reference(row.get(2)?, AttemptReference::new)?;
+    Ok(Record::new(position, time_of(row.get(1)?)?, attempt, kind))
+}
+
+fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Trouble> {
+    let value = row.get_ref(column)?;
+    Ok(value
+        .as_str()
+        .map_err(|_| StoreError::missing("a text on record is none"))?)
+}
+
+fn status(word: &str) -> Result<PaymentStatus, Trouble> {
+    let mut all = PaymentStatus::ALL.into_iter();
+    let found = all.find(|status| status.as_str() == word);
+    Ok(found.ok_or(StoreError::missing("a status on record has no meaning"))?)
+}
+
+fn name(text: Option<String>) -> Result<Option<GatewayReference>, Trouble> {
+    text.map(|text| reference(text, GatewayReference::new)).transpose()
+}
+
+fn reference<T>(text: String, check: fn(String) -> Result<T, ReferenceError>) -> Result<T, Trouble> {
+    Ok(check(text).map_err(|error| StoreError::new("a reference on record has lost its form", error))?)
+}
+
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn first<T>(
+    db: &Connection,
+    sql: &'static str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, Trouble>,
+) -> Result<Option<T>, Trouble> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(read).transpose()
+}
+
+fn all<T>(
+    db: &Connection,
+    sql: &'static str,
+    params: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Trouble> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,235 @@
+//! The threads that own the connections: one that writes, in groups, and a few that read.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::Trouble;
+use super::answer::{self, Sender};
+use crate::ledger::StoreError;
+
+/// How many operations may wait. Callers wait for their answers, so this many callers are far more than a machine that
+/// keeps up can have; beyond it a caller is told to come again and memory stays bounded (PAY-64).
+const QUEUE: usize = 8192;
+
+/// The writing side.
+pub(super) struct Writer(Crew<Box<dyn WriteJob>>);
+
+impl Writer {
+    /// Starts the thread. At most `group` operations share one commit.
+    pub(super) fn start(connection: Connection, group: NonZeroUsize) -> Result<Self, StoreError> {
+        let serve = move |jobs: &Mutex<Receiver<Box<dyn WriteJob>>>| {
+            let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            write_in_groups(&connection, &jobs, group);
+        };
+        Crew::start("kessai-ledger-writer", vec![serve]).map(Self)
+    }
+
+    /// Runs the work in the thread, inside a transaction. The answer comes when that transaction is on the disk.
+    ///
+    /// If the future is dropped the work is done all the same, whole or not at all.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, answer) = answer::channel();
+        self.0.submit(Box::new(Write {
+            work: Some(work),
+            result: None,
+            sender,
+        }))?;
+        answer.await.unwrap_or(Err(GONE))
+    }
+}
+
+/// The reading side.
+pub(super) struct Readers(Crew<ReadJob>);
+
+type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
+
+impl Readers {
+    /// Starts one thread for each connection.
+    pub(super) fn start(connections: Vec<Connection>) -> Result<Self, StoreError> {
+        let serve = |connection: Connection| {
+            move |jobs: &Mutex<Receiver<ReadJob>>| {
+                loop {
+                    // The lock is held while waiting for a job, not while doing it.
+                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    match job {
+                        Ok(job) => job(&connection),
+                        Err(_) => return,
+                    }
+                }
+            }
+        };
+        Crew::start("kessai-ledger-reader", connections.into_iter().map(serve).collect()).map(Self)
+    }
+
+    /// Runs the work in a thread, on one state of the file.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, answer) = answer::channel();
+        self.0.submit(Box::new(move |connection: &Connection| {
+            let read = || {
+                let snapshot = connection.unchecked_transaction()?;
+                let value = work(&snapshot)?;
+                snapshot.finish()?;
+                Ok(value)
+            };
+            sender.send(read().map_err(Trouble::into_store_error));
+        }))?;
+        answer.await.unwrap_or(Err(GONE))
+    }
+}
+
+const GONE: StoreError = StoreError::missing("its thread is gone; open it again");
+
+/// Threads and the way to them.
+struct Crew<J> {
+    jobs: Option<SyncSender<J>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<J: Send + 'static> Crew<J> {
+    fn start<F>(name: &str, members: Vec<F>) -> Result<Self, StoreError>
+    where
+        F: FnOnce(&Mutex<Receiver<J>>) + Send + 'static,
+    {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut crew = Self {
+            jobs: Some(sender),
+            threads: Vec::with_capacity(members.len()),
+        };
+        for serve in members {
+            let receiver = Arc::clone(&receiver);
+            let thread = thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || serve(&receiver))
+                .map_err(|error| StoreError::new("its thread cannot be started", error))?;
+            crew.threads.push(thread);
+        }
+        Ok(crew)
+    }
+
+    fn submit(&self, job: J) -> Result<(), StoreError> {
+        match self.jobs.as_ref().map(|jobs| jobs.try_send(job)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(TrySendError::Full(_))) => Err(StoreError::missing("more is waiting than it can take; try again")),
+            Some(Err(TrySendError::Disconnected(_))) | None => Err(GONE),
+        }
+    }
+}
+
+impl<J> Drop for Crew<J> {
+    fn drop(&mut self) {
+        // Without a sender the threads do what is left and end.
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // Waking a task can drop the last owner of the ledger right here, and a thread cannot wait for itself.
+            if thread.thread().id() != thread::current().id() {
+                // A thread that panicked has told so already; its callers got an error.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// One operation of a group.
+trait WriteJob: Send {
+    /// Does it and keeps the result. True if what it wrote is to stay.
+    fn run(&mut self, transaction: &Connection) -> bool;
+
+    /// Answers the caller, once it is known what became of the transaction.
+    fn answer(self: Box<Self>, committed: Result<(), &rusqlite::Error>);
+}
+
+struct Write<T, W> {
+    work: Option<W>,
+    result: Option<Result<T, StoreError>>,
+    sender: Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> WriteJob for Write<T, W>
+where
+    T: Send,
+    W: FnOnce(&Connection) -> Result<T, Trouble> + Send,
+{
+    fn run(&mut self, transaction: &Connection) -> bool {
+        let result = self.work.take().map(|work| work(transaction));
+        let stays = matches!(result, Some(Ok(_)));
+        self.result = result.map(|result| result.map_err(Trouble::into_store_error));
+        stays
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &rusqlite::Error>) {
+        let failed = |why: &str| Err(StoreError::new("nothing could be written", why));
+        self.sender.send(match (committed, self.result) {
+            // What went wrong with this one alone is told as it is.
+            (_, Some(Err(error))) => Err(error),
+            (Ok(()), Some(done)) => done,
+            (Ok(()), None) => failed("it was not tried"),
+            (Err(error), _) => failed(&error.to_string()),
+        });
+    }
+}
+
+/// Takes what waits, does all of it in one transaction, commits once, and only then answers. A disk syncs as fast for
+/// sixty operations as for one.
+fn write_in_groups(connection: &Connection, jobs: &Receiver<Box<dyn WriteJob>>, group: NonZeroUsize) {
+    while let Ok(first) = jobs.recv() {
+        let mut tried = Vec::new();
+        let committed = write_group(connection, first, jobs, group, &mut tried);
+        for job in tried {
+            job.answer(committed.as_ref().copied());
+        }
+    }
+}
+
+/// Every job that was taken ends up in `tried`, whatever happens.
+fn write_group(
+    connection: &Connection,
+    first: Box<dyn WriteJob>,
+    jobs: &Receiver<Box<dyn WriteJob>>,
+    group: NonZeroUsize,
+    tried: &mut Vec<Box<dyn WriteJob>>,
+) -> rusqlite::Result<()> {
+    let transaction = match rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            tried.push(first);
+            return Err(error);
+        }
+    };
+    let mut next = Some(first);
+    while let Some(mut job) = next {
+        let done = write_one(&transaction, job.as_mut());
+        tried.push(job);
+        done?;
+        next = (tried.len() < group.get()).then(|| jobs.try_recv().ok()).flatten();
+    }
+    transaction.commit()
+}
+
+/// One operation of a group: it stays whole, or leaves nothing behind and the others do not notice.
+fn write_one(transaction: &Connection, job: &mut dyn WriteJob) -> rusqlite::Result<()> {
+    let say = |sql| transaction.prepare_cached(sql)?.execute(()).map(drop);
+    say("SAVEPOINT one")?;
+    let stays = job.run(transaction);
+    // A full disk and the like make SQLite roll back everything by itself. What came after would stand alone.
+    if transaction.is_autocommit() {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT),
+            Some("the transaction was rolled back".to_owned()),
+        ));
+    }
+    if !stays {
+        say("ROLLBACK TO one")?;
+    }
+    say("RELEASE one")
+}

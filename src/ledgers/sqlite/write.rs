@@ -1,0 +1,226 @@
+//! The operations that write. Each runs inside a transaction that somebody else began and commits.
+
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{Connection, Params};
+
+use super::{Trouble, read};
+use crate::ledger::rules::{self, Situation};
+use crate::ledger::{
+    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Judgement, Note, Opened,
+    RecordKind, StoreError, StoredAttempt,
+};
+use crate::ledgers::time::{lease_end, micros, time_of};
+use crate::payment::PaymentStatus;
+use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
+
+pub(super) fn expect(db: &Connection, expected: &ExpectedPayment) -> Result<Expected, Trouble> {
+    let new = StoredAttempt::new(expected.clone());
+    let (at, expires_at) = (micros(expected.created_at)?, micros(new.expires_at)?);
+    let next_ask = new.next_ask.map(micros).transpose()?;
+    if let Some(payer) = read::payer_of(db, &expected.order)? {
+        return Ok(Expected::Paid(payer));
+    }
+    let of_order = read::attempts_of(db, &expected.order)?;
+    let now = time_of(at)?;
+    if let Some(open) = of_order.into_iter().find(|other| rules::blocks(other, now)) {
+        return Ok(Expected::Open(Box::new(open)));
+    }
+    let json = serde_json::to_string(expected).map_err(|error| StoreError::new("it cannot be written down", error))?;
+    let sql = "INSERT INTO attempts (attempt, merchant_order, gateway, account, expected, created_at, status, expires_at, \
+               next_ask) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let row = (
+        expected.attempt.as_str(),
+        expected.order.as_str(),
+        expected.gateway.as_str(),
+        expected.account.as_str(),
+        json,
+        at,
+        new.status.as_str(),
+        expires_at,
+        next_ask,
+    );
+    run(db, sql, row)?;
+    record(db, at, &expected.attempt, &RecordKind::expected(expected))?;
+    Ok(Expected::Written)
+}
+
+pub(super) fn opened(
+    db: &Connection,
+    attempt: &AttemptReference,
+    opened: &Opened,
+    at: SystemTime,
+) -> Result<Binding, Trouble> {
+    let at = micros(at)?;
+    let stored = stored(db, attempt)?;
+    let ExpectedPayment { gateway, account, .. } = &stored.expected;
+    let owners = [
+        read::owner_of_checkout(db, gateway, account, opened.checkout.as_ref())?,
+        read::owner_of_payment(db, gateway, account, opened.payment.as_ref())?,
+    ];
+    let binding = rules::bind_opened(&stored, opened, owners.iter().flatten());
+    if binding != Binding::Now {
+        return Ok(binding);
+    }
+    let expires_at = micros(opened.expires_at.unwrap_or(stored.expires_at))?;
+    bind(db, attempt, opened.checkout.as_ref(), opened.payment.as_ref())?;
+    let sql = "UPDATE attempts SET opened = 1, expires_at = ?2 WHERE attempt = ?1";
+    run(db, sql, (attempt.as_str(), expires_at))?;
+    let checkout = stored.checkout.or_else(|| opened.checkout.clone());
+    record(db, at, attempt, &RecordKind::Opened { checkout })?;
+    Ok(binding)
+}
+
+pub(super) fn close(
+    db: &Connection,
+    attempt: &AttemptReference,
+    why: CloseReason,
+    at: SystemTime,
+) -> Result<(), Trouble> {
+    let at = micros(at)?;
+    if !rules::may_close(&stored(db, attempt)?) {
+        return Ok(());
+    }
+    let sql = "UPDATE attempts SET status = ?2, next_ask = NULL, ask_lease_until = NULL WHERE attempt = ?1";
+    run(db, sql, [attempt.as_str(), PaymentStatus::Failed.as_str()])?;
+    let refused = why == CloseReason::Refused;
+    record(db, at, attempt, &RecordKind::Closed { refused })
+}
+
+pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> Result<Applied, Trouble> {
+    let at = micros(at)?;
+    let (attempt, event) = match (judgement.evidence(), judgement) {
+        (Some(evidence), _) => evidence,
+        (None, Judgement::Ask(reason)) => return Ok(Applied::Ask(*reason)),
+        (None, _) => return Err(StoreError::missing("a judgement without evidence").into()),
+    };
+    let said = event.value();
+    let stored = stored(db, attempt)?;
+    let paid_by = read::payer_of(db, &stored.expected.order)?;
+    let owners = [
+        read::owner_of_payment(db, &said.gateway, &said.account, said.subject.payment.as_ref())?,
+        read::owner_of_checkout(db, &said.gateway, &said.account, said.subject.checkout.as_ref())?,
+    ];
+    let situation = Situation {
+        attempt: &stored,
+        paid_by: paid_by.as_ref(),
+        transaction_of: rules::owner_of_transaction(attempt, owners.each_ref().map(Option::as_ref)),
+        heard_before: read::heard(db, attempt, said.id.as_str())?,
+    };
+    let decision = rules::decide(situation, judgement);
+    if matches!(decision.verdict, Applied::Ask(_)) {
+        return Ok(decision.verdict);
+    }
+    bind(
+        db,
+        attempt,
+        decision.bind_checkout.as_ref(),
+        decision.bind_payment.as_ref(),
+    )?;
+    if let Some(status) = decision.status {
+        let sql = if status.is_final() {
+            "UPDATE attempts SET status = ?2, asks = 0, next_ask = NULL, ask_lease_until = NULL WHERE attempt = ?1"
+        } else {
+            "UPDATE attempts SET status = ?2, asks = 0 WHERE attempt = ?1"
+        };
+        run(db, sql, [attempt.as_str(), status.as_str()])?;
+    }
+    if let Some(key) = &decision.fulfilment {
+        let sql = "INSERT INTO fulfilments (merchant_order, attempt, key) VALUES (?1, ?2, ?3)";
+        run(
+            db,
+            sql,
+            [stored.expected.order.as_str(), attempt.as_str(), key.as_str()],
+        )?;
+    }
+    let sql = "INSERT OR IGNORE INTO events_heard (attempt, event) VALUES (?1, ?2)";
+    run(db, sql, [attempt.as_str(), said.id.as_str()])?;
+    for kind in &decision.records {
+        record(db, at, attempt, kind)?;
+    }
+    Ok(decision.verdict)
+}
+
+pub(super) fn attempts_to_ask(db: &Connection, due: AskDue) -> Result<Vec<StoredAttempt>, Trouble> {
+    let until = micros(lease_end(due.now, due.lease)?)?;
+    let attempts = read::due(db, micros(due.now)?, due.limit)?;
+    for attempt in &attempts {
+        let sql = "UPDATE attempts SET ask_lease_until = ?2 WHERE attempt = ?1";
+        run(db, sql, (attempt.reference().as_str(), until))?;
+    }
+    Ok(attempts)
+}
+
+pub(super) fn asked(db: &Connection, attempt: &AttemptReference, asked: &Asked, at: SystemTime) -> Result<(), Trouble> {
+    micros(at)?;
+    let next = asked.next.map(micros).transpose()?;
+    let asks = stored(db, attempt)?.asks.saturating_add(1);
+    let sql = "UPDATE attempts SET asks = ?2, next_ask = ?3, ask_lease_until = NULL WHERE attempt = ?1";
+    run(db, sql, (attempt.as_str(), asks, next))
+}
+
+pub(super) fn note(db: &Connection, attempt: &AttemptReference, note: Note, at: SystemTime) -> Result<bool, Trouble> {
+    let at = micros(at)?;
+    stored(db, attempt)?;
+    let sql = "INSERT OR IGNORE INTO notes (attempt, note) VALUES (?1, ?2)";
+    let first = db.prepare_cached(sql)?.execute([attempt.as_str(), note.as_str()])? > 0;
+    if first {
+        record(db, at, attempt, &note.record())?;
+    }
+    Ok(first)
+}
+
+pub(super) fn next_fulfilment(db: &Connection, at: SystemTime, lease: Duration) -> Result<Option<Fulfilment>, Trouble> {
+    let until = micros(lease_end(at, lease)?)?;
+    let Some(mut fulfilment) = read::fulfilment_to_do(db, micros(at)?)? else {
+        return Ok(None);
+    };
+    fulfilment.deliveries = fulfilment.deliveries.saturating_add(1);
+    let sql = "UPDATE fulfilments SET lease_until = ?2, deliveries = ?3 WHERE key = ?1";
+    run(db, sql, (fulfilment.key.as_str(), until, fulfilment.deliveries))?;
+    Ok(Some(fulfilment))
+}
+
+pub(super) fn done(db: &Connection, key: &FulfilmentKey, at: SystemTime) -> Result<bool, Trouble> {
+    let at = micros(at)?;
+    let (attempt, before) = read::right(db, key)?.ok_or(StoreError::missing("there is no such right to fulfil"))?;
+    if before {
+        return Ok(false);
+    }
+    let sql = "UPDATE fulfilments SET done_at = ?2 WHERE key = ?1";
+    run(db, sql, (key.as_str(), at))?;
+    record(db, at, &attempt, &RecordKind::Fulfilled { key: key.clone() })?;
+    Ok(true)
+}
+
+/// The one place where a record is written.
+fn record(db: &Connection, at: i64, attempt: &AttemptReference, kind: &RecordKind) -> Result<(), Trouble> {
+    let body = serde_json::to_string(kind).map_err(|error| StoreError::new("a record cannot be written", error))?;
+    let sql = "INSERT INTO records (position, at, attempt, kind, body) \
+               SELECT coalesce(max(position), 0) + 1, ?1, ?2, ?3, ?4 FROM records";
+    run(db, sql, (at, attempt.as_str(), kind.as_str(), body))
+}
+
+fn bind(
+    db: &Connection,
+    attempt: &AttemptReference,
+    checkout: Option<&GatewayReference>,
+    payment: Option<&GatewayReference>,
+) -> Result<(), Trouble> {
+    if checkout.is_none() && payment.is_none() {
+        return Ok(());
+    }
+    let sql =
+        "UPDATE attempts SET checkout = coalesce(?2, checkout), payment = coalesce(?3, payment) WHERE attempt = ?1";
+    let name = |name: Option<&GatewayReference>| name.map(|name| name.as_str().to_owned());
+    run(db, sql, (attempt.as_str(), name(checkout), name(payment)))
+}
+
+fn stored(db: &Connection, attempt: &AttemptReference) -> Result<StoredAttempt, Trouble> {
+    Ok(read::attempt(db, attempt)?.ok_or(StoreError::missing("there is no such attempt"))?)
+}
+
+fn run(db: &Connection, sql: &'static str, params: impl Params) -> Result<(), Trouble> {
+    db.prepare_cached(sql)?.execute(params)?;
+    Ok(())
+}

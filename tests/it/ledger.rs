@@ -1,0 +1,90 @@
+//! Both ledgers pass the shared suite, and the file is guarded as its page says.
+#![allow(clippy::print_stdout, reason = "which case takes how long")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use kessai::Ledger;
+use kessai::conformance::ledger::{LedgerSource, cases};
+use kessai::ledgers::{MemoryLedger, SqliteLedger};
+use kessai::transport::BoxFuture;
+use tempfile::TempDir;
+
+struct InMemory;
+
+impl LedgerSource for InMemory {
+    fn fresh(&self) -> BoxFuture<'_, Result<Arc<dyn Ledger>, String>> {
+        Box::pin(async { Ok(Arc::new(MemoryLedger::new()) as Arc<dyn Ledger>) })
+    }
+
+    fn reopen(&self, _: Arc<dyn Ledger>) -> BoxFuture<'_, Result<Option<Arc<dyn Ledger>>, String>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+/// Files in a folder of their own, and which ledger is in which.
+struct InFiles {
+    folder: TempDir,
+    paths: Mutex<HashMap<usize, PathBuf>>,
+}
+
+impl InFiles {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            paths: Mutex::default(),
+        }
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn Ledger>, String> {
+        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(path).map_err(|error| error.to_string())?);
+        self.paths.lock().unwrap().insert(address(&ledger), path.to_owned());
+        Ok(ledger)
+    }
+}
+
+impl LedgerSource for InFiles {
+    fn fresh(&self) -> BoxFuture<'_, Result<Arc<dyn Ledger>, String>> {
+        let number = std::fs::read_dir(self.folder.path()).unwrap().count();
+        let path = self.folder.path().join(format!("ledger-{number}.db"));
+        Box::pin(async move { self.open(&path) })
+    }
+
+    fn reopen(&self, ledger: Arc<dyn Ledger>) -> BoxFuture<'_, Result<Option<Arc<dyn Ledger>>, String>> {
+        Box::pin(async move {
+            let path = self.paths.lock().unwrap().remove(&address(&ledger)).unwrap();
+            assert_eq!(Arc::strong_count(&ledger), 1, "the case kept a handle");
+            drop(ledger);
+            self.open(&path).map(Some)
+        })
+    }
+}
+
+fn address(ledger: &Arc<dyn Ledger>) -> usize {
+    Arc::as_ptr(ledger).cast::<()>() as usize
+}
+
+async fn passes_every_case(source: &dyn LedgerSource) {
+    let mut failures = Vec::new();
+    for case in cases() {
+        let start = std::time::Instant::now();
+        let found = (case.run)(source).await;
+        println!("{:>8.1?} {}", start.elapsed(), case.name);
+        if let Err(found) = found {
+            failures.push(format!("{}: {found}", case.name));
+        }
+    }
+    assert!(cases().len() > 40, "the suite lost cases");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test]
+async fn the_memory_ledger_passes_every_case() {
+    passes_every_case(&InMemory).await;
+}
+
+#[tokio::test]
+async fn the_sqlite_ledger_passes_every_case() {
+    passes_every_case(&InFiles::new()).await;
+}
