@@ -39,7 +39,7 @@ fn main() {
     group.throughput(Throughput::Elements(1));
     for (name, ledger) in [("shared commits", &grouped), ("a transaction each", &single)] {
         group.bench_function(name, |bencher| {
-            bencher.iter_custom(|count| run(&runtime, ledger, count))
+            bencher.iter_custom(|count| run(&runtime, ledger, count));
         });
     }
     group.finish();

@@ -60,6 +60,8 @@ mod gateway;
 pub mod gateways;
 mod guard;
 pub mod guide;
+#[cfg(feature = "axum")]
+pub mod integrations;
 pub mod ledger;
 pub mod ledgers;
 mod money;

@@ -6,9 +6,14 @@
     clippy::indexing_slicing,
     reason = "a test that fails panics"
 )]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test tells what it measured, and why it was skipped"
+)]
 #![allow(clippy::too_many_lines, reason = "a table is as long as the sheet's")]
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
+mod axum_intake;
 mod cashier;
 mod ledger;
 mod ledger_crash;
