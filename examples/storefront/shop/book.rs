@@ -113,7 +113,7 @@ impl Basket {
     }
 
     /// Freezes it.
-    fn order_lines(&self, lang: Lang) -> Vec<OrderLine> {
+    pub(crate) fn order_lines(&self, lang: Lang) -> Vec<OrderLine> {
         let goods = self.lines.iter().map(|(article, quantity)| OrderLine {
             name: article.name(lang).to_owned(),
             yen: article.yen(),

@@ -27,6 +27,12 @@ impl Lang {
         Self::accepted(accepted)
     }
 
+    /// The language that a query chooses.
+    pub(crate) fn chosen(query: &str) -> Option<Self> {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(name, value)| (name == "lang").then(|| Self::named(value))?)
+    }
+
     /// The language of this tag.
     pub(crate) fn named(tag: &str) -> Option<Self> {
         match tag {

@@ -23,6 +23,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Visitor {
     pub(crate) lang: Lang,
     pub(crate) session: Session,
+    /// They chose the language with this request: it is kept in a cookie.
+    chose: bool,
     /// Where they are, for the language switch.
     pub(crate) path: String,
     /// What their forms have to bring along. It is derived from the session, goes into no address, and is sent to nobody
@@ -37,8 +39,10 @@ impl FromRequestParts<Shop> for Visitor {
         let session = Session::of(&parts.headers, shop.cookies()).map_err(|_| Trouble::NoRandom)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(shop.form_key()).map_err(|_| Trouble::NoRandom)?;
         mac.update(session.id().as_bytes());
+        let chosen = parts.uri.query().and_then(Lang::chosen);
         Ok(Self {
-            lang: Lang::of(&parts.headers),
+            lang: chosen.unwrap_or_else(|| Lang::of(&parts.headers)),
+            chose: chosen.is_some(),
             form_token: base16ct::lower::encode_string(&mac.finalize().into_bytes()),
             path: parts.uri.path().to_owned(),
             session,
@@ -65,6 +69,11 @@ impl Visitor {
         {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
+        if self.chose
+            && let Some(cookie) = shop.cookies().lang(self.lang.tag())
+        {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         response
     }
 }
@@ -74,6 +83,8 @@ impl Visitor {
 pub(crate) enum Trouble {
     NotFound(Lang),
     ForeignForm(Lang),
+    /// Not a form of ours: a field is missing, doubled or too long.
+    BadForm(Lang, StatusCode),
     Book(BookError),
     Ledger(kessai::StoreError),
     NoRandom,
@@ -96,6 +107,7 @@ impl IntoResponse for Trouble {
         let (status, page) = match self {
             Self::NotFound(lang) => (StatusCode::NOT_FOUND, pages::trouble::not_found(lang)),
             Self::ForeignForm(lang) => (StatusCode::FORBIDDEN, pages::trouble::foreign_form(lang)),
+            Self::BadForm(lang, status) => (status, pages::trouble::bad_form(lang)),
             Self::Book(error) => {
                 tracing::error!(%error, "the book could not be used");
                 (StatusCode::SERVICE_UNAVAILABLE, pages::trouble::later())
@@ -111,6 +123,11 @@ impl IntoResponse for Trouble {
         };
         (status, Html(page)).into_response()
     }
+}
+
+/// Whatever is nowhere.
+pub(crate) async fn nothing_here(visitor: Visitor) -> Trouble {
+    Trouble::NotFound(visitor.lang)
 }
 
 /// A 303 within the shop.
