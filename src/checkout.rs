@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::guard::{self, CardDataSighted};
 use crate::money::{Money, MoneyError};
 use crate::payment::CaptureMode;
-use crate::redirect::Redirect;
+use crate::redirect::{KeptLink, Redirect};
 use crate::reference::{CustomerReference, GatewayReference, MerchantReference};
 
 /// Why a checkout request is refused. Names the field and never repeats its value.
@@ -467,6 +467,8 @@ pub struct Checkout {
     pub payment: Option<GatewayReference>,
     /// Until when the page can be used.
     pub expires_at: Option<SystemTime>,
+    /// The way to the page once more, from a gateway that gives it only once: the ledger keeps it for the next click.
+    pub kept: Option<KeptLink>,
 }
 
 impl Checkout {
@@ -478,6 +480,7 @@ impl Checkout {
             reference: None,
             payment: None,
             expires_at: None,
+            kept: None,
         }
     }
 
@@ -492,6 +495,15 @@ impl Checkout {
     #[must_use]
     pub fn with_payment(mut self, payment: Option<GatewayReference>) -> Self {
         self.payment = payment;
+        self
+    }
+
+    /// Lets the ledger keep the link, because the gateway will not give it again. A form is never kept: it is made anew.
+    #[must_use]
+    pub fn with_link_kept(mut self) -> Self {
+        if let Redirect::Get(url) = &self.redirect {
+            self.kept = Some(KeptLink::of(url));
+        }
         self
     }
 

@@ -13,6 +13,7 @@ use crate::error::{ConfigError, Error, VerifyError};
 use crate::event::{PaymentEvent, Received, ReturnHint};
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::Money;
+use crate::redirect::AllowedOrigins;
 use crate::reference::{Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount, ReferenceFormat};
 use crate::transport::BoxFuture;
 use crate::verified::Verified;
@@ -31,12 +32,17 @@ pub trait Gateway: fmt::Debug + Send + Sync + 'static {
     /// Real money or not. Derived from the credentials where they tell.
     fn environment(&self) -> Environment;
 
+    /// The origins of its hosted payment page: what a redirect may lead to, and what the store's content policy has to
+    /// allow as targets of forms.
+    fn pages(&self) -> &AllowedOrigins;
+
     /// Checks a request against this gateway's limits and says what an attempt looks like here. Nothing is sent; the
     /// cashier asks this before anything is written down.
     fn plan(&self, request: &CheckoutRequest) -> Result<AttemptPlan, RequestError>;
 
     /// Makes the hosted payment page for an attempt that was written down. Called again with the same arguments it has to
-    /// lead to the same page: the idempotency key is in `expected`.
+    /// lead to the same page: the idempotency key is in `expected`. A gateway that gives a link only once says so
+    /// ([`Checkout::with_link_kept`]), and is not asked again.
     fn checkout<'a>(
         &'a self,
         expected: &'a ExpectedPayment,
@@ -242,6 +248,10 @@ impl<G: Gateway + ?Sized> Gateway for Arc<G> {
 
     fn environment(&self) -> Environment {
         (**self).environment()
+    }
+
+    fn pages(&self) -> &AllowedOrigins {
+        (**self).pages()
     }
 
     fn plan(&self, request: &CheckoutRequest) -> Result<AttemptPlan, RequestError> {

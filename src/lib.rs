@@ -64,6 +64,8 @@ pub mod guide;
 pub mod integrations;
 pub mod ledger;
 pub mod ledgers;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod money;
 mod payment;
 mod redirect;
@@ -89,10 +91,15 @@ pub use self::guard::{CardDataKind, CardDataSighted, check_text};
 pub use self::ledger::{Accepted, Applied, ExpectedPayment, Judgement, Ledger, Mismatch, StoreError};
 pub use self::money::{Currency, Money, MoneyError};
 pub use self::payment::{CaptureMode, GatewayWord, Move, PaymentSnapshot, PaymentStatus};
-pub use self::redirect::{AllowedOrigins, Nonce, PostForm, Redirect, RedirectError, RedirectUrl};
+pub use self::redirect::{AllowedOrigins, KeptLink, Nonce, PostForm, Redirect, RedirectError, RedirectUrl};
 pub use self::reference::{
     AttemptReference, CustomerReference, Environment, EventId, FulfilmentKey, GatewayId, GatewayReference,
     IdempotencyKey, MerchantAccount, MerchantReference, RandomError, ReferenceError, ReferenceFormat, ReturnToken,
 };
 pub use self::secret::{ApiKey, SecretError, SharedToken, SigningKey};
 pub use self::verified::{EvidenceDigest, KeySlot, Trust, Verified};
+
+/// The README's example, compiled and run with the other documentation tests.
+#[cfg(all(doctest, feature = "mock", feature = "sqlite", feature = "axum", feature = "stripe"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

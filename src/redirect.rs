@@ -8,6 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// Where the browser goes.
@@ -111,6 +112,31 @@ impl RedirectUrl {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+/// The address of a hosted payment page as a ledger keeps it, for a gateway that tells it only once. A bearer token: it
+/// does not print, and reading it back checks it again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeptLink(String);
+
+impl KeptLink {
+    /// Keeps the address.
+    #[must_use]
+    pub fn of(url: &RedirectUrl) -> Self {
+        Self(url.text.clone())
+    }
+
+    /// The address again, if it still is one of this gateway's.
+    pub fn open(&self, allowed: &AllowedOrigins) -> Result<RedirectUrl, RedirectError> {
+        RedirectUrl::new(self.0.clone(), allowed)
+    }
+}
+
+impl fmt::Debug for KeptLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeptLink({} bytes)", self.0.len())
     }
 }
 

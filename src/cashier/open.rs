@@ -9,6 +9,7 @@ use crate::error::{Error, Outcome};
 use crate::gateway::Gateway;
 use crate::ledger::{Binding, CloseReason, Expected, ExpectedPayment, Opened, PlanError, StoreError, StoredAttempt};
 use crate::payment::PaymentStatus;
+use crate::redirect::Redirect;
 use crate::reference::{AttemptReference, GatewayId};
 use crate::trace::notice;
 
@@ -71,7 +72,7 @@ impl Cashier {
                 Expected::Written => return self.send(gateway, &expected, request, true).await,
                 Expected::Paid(attempt) => return Err(OpenError::AlreadyPaid(attempt)),
                 Expected::Open(open) if self.is_same(&open, gateway, request) => {
-                    return self.send(gateway, &open.expected, request, false).await;
+                    return self.once_more(gateway, &open, request).await;
                 }
                 Expected::Open(open) if round == ROUNDS => {
                     let (attempt, status) = (open.expected.attempt, open.status);
@@ -89,6 +90,27 @@ impl Cashier {
             && open.expected.content == request.content()
             && matches!(open.status, PaymentStatus::Created | PaymentStatus::RequiresAction)
             && self.now() < open.expires_at
+    }
+
+    /// The same page again: by its link, if the gateway gave it only once, else by the same call under the same key.
+    async fn once_more(
+        &self,
+        gateway: &Arc<dyn Gateway>,
+        open: &StoredAttempt,
+        request: &CheckoutRequest,
+    ) -> Result<Checkout, OpenError> {
+        if let Some(checkout) = kept(gateway, open)? {
+            return Ok(checkout);
+        }
+        match self.send(gateway, &open.expected, request, false).await {
+            // Of two clicks at once the other one may have got the only link there is.
+            Err(OpenError::Gateway(error)) => {
+                let now = self.0.ledger.attempt(open.reference()).await?;
+                let checkout = now.map(|now| kept(gateway, &now)).transpose()?.flatten();
+                checkout.ok_or(OpenError::Gateway(error))
+            }
+            sent => sent,
+        }
     }
 
     /// Sends the checkout and binds what comes back. `first` is true if this attempt was written down just now, so that
@@ -120,6 +142,7 @@ impl Cashier {
             checkout: checkout.reference.clone(),
             payment: checkout.payment.clone(),
             expires_at: checkout.expires_at,
+            link: checkout.kept.clone(),
         };
         match self.0.ledger.opened(&expected.attempt, &opened, self.now()).await? {
             Binding::Now | Binding::Already => Ok(checkout),
@@ -177,4 +200,19 @@ impl Cashier {
             Err(underway(after.status))
         }
     }
+}
+
+/// The checkout that the ledger can give by itself.
+fn kept(gateway: &Arc<dyn Gateway>, attempt: &StoredAttempt) -> Result<Option<Checkout>, OpenError> {
+    let Some(link) = &attempt.link else { return Ok(None) };
+    let url = link.open(gateway.pages()).map_err(|error| {
+        let message =
+            "the page of this attempt is not on an allowed origin any more; allow it until the attempt is over";
+        OpenError::Gateway(Error::config(message).with_source(error))
+    })?;
+    let mut checkout = Checkout::new(Redirect::Get(url))
+        .with_payment(attempt.payment.clone())
+        .with_expiry(Some(attempt.expires_at));
+    checkout.reference.clone_from(&attempt.checkout);
+    Ok(Some(checkout))
 }

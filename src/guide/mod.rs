@@ -11,3 +11,6 @@ pub mod glossary {}
 
 #[doc = include_str!("records.md")]
 pub mod records {}
+
+#[doc = include_str!("peers.md")]
+pub mod peers {}

@@ -1,6 +1,6 @@
 //! What was written down before the shopper left, and what is known of it since.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use crate::checkout::{CheckoutRequest, ContentDigest, RequestError};
 use crate::gateway::Gateway;
 use crate::money::Money;
 use crate::payment::{CaptureMode, PaymentStatus};
+use crate::redirect::KeptLink;
 use crate::reference::{
     AttemptReference, CustomerReference, Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount,
     MerchantReference, RandomError, ReturnToken,
@@ -103,11 +104,16 @@ pub struct StoredAttempt {
     pub expires_at: SystemTime,
     /// True once the gateway confirmed the checkout.
     pub opened: bool,
+    /// The way to the page, if the gateway gives it only once.
+    pub link: Option<KeptLink>,
     /// How often the gateway was asked about it since its state last changed.
     pub asks: u32,
     /// When the sweep asks next; `None` means not by itself.
     pub next_ask: Option<SystemTime>,
 }
+
+/// How long after it was written an attempt is first asked about by itself: long enough for a shopper and a callback.
+pub(super) const FIRST_ASK: Duration = Duration::from_secs(2 * 60);
 
 impl StoredAttempt {
     /// An attempt that was written down just now. For ledgers, which fill in the rest from their store.
@@ -119,8 +125,9 @@ impl StoredAttempt {
             checkout: None,
             payment: None,
             opened: false,
+            link: None,
             asks: 0,
-            next_ask: expected.created_at.checked_add(super::rules::FIRST_ASK),
+            next_ask: expected.created_at.checked_add(FIRST_ASK),
             expected,
         }
     }

@@ -24,6 +24,7 @@ pub use self::record::{HeldEvidence, Note, Record, RecordKind};
 use crate::checkout::ContentDigest;
 use crate::event::Subject;
 use crate::money::Money;
+use crate::redirect::KeptLink;
 use crate::reference::{
     AttemptReference, CustomerReference, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference,
 };
@@ -148,6 +149,8 @@ pub struct Opened {
     pub payment: Option<GatewayReference>,
     /// Until when the page can be used, as the gateway says.
     pub expires_at: Option<SystemTime>,
+    /// The way to the page, if the gateway gives it only once.
+    pub link: Option<KeptLink>,
 }
 
 /// What became of a binding.

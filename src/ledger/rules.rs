@@ -4,6 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::expected::FIRST_ASK;
 use super::judgement::Meaning;
 use super::{Applied, Binding, HeldReason, Judgement, Opened, RecordKind, StoredAttempt};
 use crate::event::PaymentEvent;
@@ -195,8 +196,6 @@ fn applied(from: PaymentStatus, event: &Verified<PaymentEvent>) -> RecordKind {
     }
 }
 
-/// How long after it was written an attempt is first asked about by itself: long enough for a shopper and a callback.
-pub(super) const FIRST_ASK: Duration = Duration::from_secs(2 * 60);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// When to ask about an attempt again by itself: twice as late each time up to an hour, and once more right after its page

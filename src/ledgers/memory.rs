@@ -321,6 +321,7 @@ impl State {
         let row = self.row(attempt)?;
         row.attempt.opened = true;
         row.attempt.expires_at = expires_at.unwrap_or(row.attempt.expires_at);
+        row.attempt.link = row.attempt.link.take().or_else(|| opened.link.clone());
         let checkout = row.attempt.checkout.clone();
         self.record(at, attempt, RecordKind::Opened { checkout });
         Ok(binding)

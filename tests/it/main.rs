@@ -15,6 +15,7 @@
 
 mod axum_intake;
 mod cashier;
+mod kept_link;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;

@@ -105,6 +105,7 @@ cases! {
         a_time_that_cannot_be_kept_is_refused_and_leaves_nothing;
     opening:
         a_checkout_is_bound_once_and_for_ever,
+        a_link_that_comes_only_once_is_kept,
         a_name_of_one_account_says_nothing_about_another,
         an_attempt_is_found_by_each_of_its_names,
         closing_ends_only_what_was_never_opened,

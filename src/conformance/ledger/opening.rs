@@ -8,6 +8,7 @@ use crate::conformance::proofs::{Statement, say};
 use crate::event::Subject;
 use crate::ledger::{Applied, Asked, Binding, CloseReason, Note, Opened, RecordKind};
 use crate::payment::PaymentStatus;
+use crate::redirect::{AllowedOrigins, KeptLink, RedirectUrl};
 use crate::reference::{FulfilmentKey, GatewayId, GatewayReference, MerchantAccount};
 
 pub(super) async fn a_checkout_is_bound_once_and_for_ever(source: &dyn LedgerSource) -> Found {
@@ -17,6 +18,7 @@ pub(super) async fn a_checkout_is_bound_once_and_for_ever(source: &dyn LedgerSou
         checkout: Some(name("page-1")?),
         payment: Some(name("pay-1")?),
         expires_at: Some(at(77)),
+        link: None,
     };
     let bind = |attempt, opened: Opened| {
         let ledger = desk.ledger.clone();
@@ -80,10 +82,46 @@ pub(super) async fn a_checkout_is_bound_once_and_for_ever(source: &dyn LedgerSou
         checkout: Some(name("pay-1")?),
         payment: Some(name("page-1")?),
         expires_at: None,
+        link: None,
     };
     same("crossed names", &bind(&two.attempt, crossed).await?, &Binding::Now)?;
     let stored = desk.stored(&two.attempt).await?;
     same("the end that was asked for", &stored.expires_at, &two.expires_at)
+}
+
+pub(super) async fn a_link_that_comes_only_once_is_kept(source: &dyn LedgerSource) -> Found {
+    let desk = Desk::fresh(source).await?;
+    let expected = desk.written("order-1").await?;
+    let link = |text: &str| {
+        let allowed = AllowedOrigins::new(["https://pay.example"]).map_err(say)?;
+        let url = RedirectUrl::new(text, &allowed).map_err(say)?;
+        Ok::<_, String>(KeptLink::of(&url))
+    };
+    let first = link("https://pay.example/checkout/once#part")?;
+    for (what, told, kept) in [
+        ("no link", None, None),
+        ("the first", Some(first.clone()), Some(first.clone())),
+        (
+            "another",
+            Some(link("https://pay.example/checkout/twice")?),
+            Some(first.clone()),
+        ),
+        ("none again", None, Some(first)),
+    ] {
+        // Every time with a name of its own that is new, so that there is something to write.
+        let opened = Opened {
+            checkout: (what == "the first").then(|| name("page-1")).transpose()?,
+            link: told,
+            ..Opened::default()
+        };
+        let _ = desk
+            .ledger
+            .opened(&expected.attempt, &opened, at(1))
+            .await
+            .map_err(say)?;
+        same(what, &desk.stored(&expected.attempt).await?.link, &kept)?;
+    }
+    Ok(())
 }
 
 pub(super) async fn a_name_of_one_account_says_nothing_about_another(source: &dyn LedgerSource) -> Found {

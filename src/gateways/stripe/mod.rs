@@ -26,6 +26,7 @@ use crate::form::Params;
 use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, Void};
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::Money;
+use crate::redirect::AllowedOrigins;
 use crate::reference::{Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount};
 use crate::secret::ApiKey;
 use crate::sign::SigningKeys;
@@ -97,6 +98,10 @@ impl Gateway for Stripe {
 
     fn environment(&self) -> Environment {
         self.config.environment
+    }
+
+    fn pages(&self) -> &AllowedOrigins {
+        &self.config.pages
     }
 
     fn plan(&self, request: &CheckoutRequest) -> Result<AttemptPlan, RequestError> {

@@ -7,6 +7,7 @@ use crate::event::Subject;
 use crate::ledger::{Fulfilment, HeldEvidence, Record, RecordKind, StoreError, StoredAttempt};
 use crate::ledgers::time::time_of;
 use crate::payment::PaymentStatus;
+use crate::redirect::KeptLink;
 use crate::reference::{
     AttemptReference, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference, ReferenceError,
 };
@@ -15,7 +16,7 @@ macro_rules! attempts_where {
     ($rest:literal) => {
         concat!(
             "SELECT attempt, merchant_order, gateway, account, expected, status, checkout, payment, opened, expires_at, \
-             asks, next_ask FROM attempts ",
+             asks, next_ask, link FROM attempts ",
             $rest
         )
     };
@@ -193,7 +194,14 @@ fn read_attempt(row: &Row<'_>) -> Result<StoredAttempt, Trouble> {
     attempt.expires_at = time_of(row.get(9)?)?;
     attempt.asks = row.get(10)?;
     attempt.next_ask = row.get::<_, Option<i64>>(11)?.map(time_of).transpose()?;
+    attempt.link = link(row.get(12)?)?;
     Ok(attempt)
+}
+
+fn link(kept: Option<String>) -> Result<Option<KeptLink>, Trouble> {
+    let read = |text: String| serde_json::from_str(&text);
+    let link = kept.map(read).transpose();
+    Ok(link.map_err(|_| StoreError::missing("the link of an attempt has lost its form"))?)
 }
 
 fn read_fulfilment(row: &Row<'_>) -> Result<Fulfilment, Trouble> {

@@ -12,6 +12,8 @@ CREATE TABLE attempts (
     checkout        TEXT,
     payment         TEXT,
     opened          INTEGER NOT NULL DEFAULT 0 CHECK (opened IN (0, 1)),
+    -- The way to the page, for a gateway that gives it only once.
+    link            TEXT,
     expires_at      INTEGER NOT NULL CHECK (expires_at >= 0),
     asks            INTEGER NOT NULL DEFAULT 0 CHECK (asks >= 0),
     next_ask        INTEGER CHECK (next_ask >= 0),

@@ -64,8 +64,10 @@ pub(super) fn opened(
     }
     let expires_at = micros(opened.expires_at.unwrap_or(stored.expires_at))?;
     bind(db, attempt, opened.checkout.as_ref(), opened.payment.as_ref())?;
-    let sql = "UPDATE attempts SET opened = 1, expires_at = ?2 WHERE attempt = ?1";
-    run(db, sql, (attempt.as_str(), expires_at))?;
+    let link = opened.link.as_ref().map(serde_json::to_string).transpose();
+    let link = link.map_err(|_| StoreError::missing("the link cannot be written down"))?;
+    let sql = "UPDATE attempts SET opened = 1, expires_at = ?2, link = coalesce(link, ?3) WHERE attempt = ?1";
+    run(db, sql, (attempt.as_str(), expires_at, link))?;
     let checkout = stored.checkout.or_else(|| opened.checkout.clone());
     record(db, at, attempt, &RecordKind::Opened { checkout })?;
     Ok(binding)

@@ -1,0 +1,331 @@
+//! Faults on demand: what breaks, where, how often.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use url::Url;
+
+use super::world::Shared;
+
+/// Something that goes wrong between a client and the API (or the hosted page).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The request is carried out, then the connection breaks before the first byte of the reply.
+    LostReply,
+    /// The connection breaks before the request is carried out.
+    LostRequest,
+    /// 429 with `Stripe-Rate-Limited-Reason`. Nothing is carried out.
+    RateLimited(RateLimit),
+    /// 429 with code `lock_timeout` and without that header. Nothing is carried out.
+    LockTimeout,
+    /// 409 with code `idempotency_key_in_use`. Nothing is carried out.
+    KeyInUse,
+    /// 500 before anything is carried out. Kept under the idempotency key and replayed, as Stripe does.
+    ServerError,
+    /// 500 although the request was carried out. Kept under the idempotency key and replayed.
+    ServerErrorAfterWork,
+    /// 503 with an HTML page, as a load balancer sends it. Nothing is carried out.
+    Unavailable,
+    /// 200 with an HTML page, as a captive portal sends it. Nothing is carried out.
+    HtmlPage,
+    /// The request is carried out and its reply arrives late. Until then its idempotency key is in use.
+    Delay(Duration),
+    /// The request is carried out and its reply arrives a few bytes at a time.
+    Drip {
+        /// Bytes per step.
+        bytes: usize,
+        /// Time between two steps.
+        pause: Duration,
+    },
+    /// The request is carried out; the reply is valid JSON padded to at least this many bytes.
+    HugeBody(usize),
+    /// The request is carried out; the reply is cut in the middle of its JSON, with a matching length header.
+    TruncatedJson,
+    /// The request is carried out; the connection breaks in the middle of the reply.
+    BrokenOff,
+    /// The request is carried out; the reply is about another session.
+    Swapped,
+    /// 302 to this address. Nothing is carried out.
+    Redirect(Url),
+}
+
+/// The values of `Stripe-Rate-Limited-Reason` (Stripe sheet §12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names are the wire values")]
+pub enum RateLimit {
+    GlobalRate,
+    EndpointRate,
+    GlobalConcurrency,
+    EndpointConcurrency,
+    ResourceSpecific,
+}
+
+impl RateLimit {
+    pub(super) fn wire(self) -> &'static str {
+        match self {
+            Self::GlobalRate => "global-rate",
+            Self::EndpointRate => "endpoint-rate",
+            Self::GlobalConcurrency => "global-concurrency",
+            Self::EndpointConcurrency => "endpoint-concurrency",
+            Self::ResourceSpecific => "resource-specific",
+        }
+    }
+}
+
+/// What a request asks for; where a [`Fault`] can be aimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each name is its endpoint")]
+pub enum Operation {
+    CreateSession,
+    RetrieveSession,
+    ListSessions,
+    ExpireSession,
+    RetrieveIntent,
+    CaptureIntent,
+    CancelIntent,
+    CreateRefund,
+    RetrieveRefund,
+    ListRefunds,
+    RetrieveEvent,
+    /// Every page a shopper sees.
+    HostedPage,
+}
+
+/// Something that goes wrong with the delivery of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeliveryFault {
+    /// Delivered once more after it was delivered.
+    Duplicate,
+    /// Delivered twice at the same moment, over two connections.
+    TwiceAtOnce,
+    /// Held back until the next event for the same endpoint was delivered.
+    Reordered,
+    /// Delivered this much later, by the simulator's clock.
+    Late(Duration),
+    /// Never delivered, nor retried.
+    Dropped,
+    /// Genuinely signed, with a timestamp this long ago. Retries are fresh.
+    OldTimestamp(Duration),
+    /// Signed with a secret that no endpoint has. Retries are genuine.
+    WrongSecret,
+    /// One digit of the body is changed after signing. Retries are genuine.
+    Tampered,
+}
+
+/// A fault being aimed; nothing happens until [`arm`](Self::arm).
+///
+/// Without further words it hits the next request of any kind, once.
+#[must_use = "a fault does nothing until it is armed"]
+pub struct FaultPlan {
+    pub(super) shared: Arc<Shared>,
+    pub(super) fault: Fault,
+    pub(super) operation: Option<Operation>,
+    pub(super) rule: Rule,
+}
+
+impl FaultPlan {
+    /// Only requests of this kind. Without it, every request to the API (and not the hosted page).
+    pub fn on(mut self, operation: Operation) -> Self {
+        self.operation = Some(operation);
+        self
+    }
+
+    /// How many requests are hit; 1 without it.
+    pub fn times(mut self, times: u32) -> Self {
+        self.rule.left = times;
+        self
+    }
+
+    /// Lets this many matching requests pass first.
+    pub fn after(mut self, passing: u32) -> Self {
+        self.rule.skip = passing;
+        self
+    }
+
+    /// Makes it happen from now on.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "arming is the point; what it returns is for those who count"
+    )]
+    pub fn arm(self) -> Armed {
+        let armed = self.rule.armed.clone();
+        self.shared.lock().faults.push(ArmedFault {
+            fault: self.fault,
+            operation: self.operation,
+            rule: self.rule,
+        });
+        armed
+    }
+}
+
+impl std::fmt::Debug for FaultPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FaultPlan")
+            .field("fault", &self.fault)
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A delivery fault being aimed; nothing happens until [`arm`](Self::arm).
+///
+/// Without further words it hits the next event for any endpoint, once.
+#[must_use = "a fault does nothing until it is armed"]
+pub struct DeliveryFaultPlan {
+    pub(super) shared: Arc<Shared>,
+    pub(super) fault: DeliveryFault,
+    pub(super) event_type: Option<String>,
+    pub(super) endpoint: Option<String>,
+    pub(super) rule: Rule,
+}
+
+impl DeliveryFaultPlan {
+    /// Only events of this type, such as `checkout.session.completed`.
+    pub fn on(mut self, event_type: &str) -> Self {
+        self.event_type = Some(event_type.to_owned());
+        self
+    }
+
+    /// Only deliveries to this endpoint, by the address it was added with.
+    pub fn to(mut self, endpoint: &str) -> Self {
+        self.endpoint = Some(endpoint.to_owned());
+        self
+    }
+
+    /// How many events are hit; 1 without it.
+    pub fn times(mut self, times: u32) -> Self {
+        self.rule.left = times;
+        self
+    }
+
+    /// Lets this many matching events pass first.
+    pub fn after(mut self, passing: u32) -> Self {
+        self.rule.skip = passing;
+        self
+    }
+
+    /// Makes it happen from now on.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "arming is the point; what it returns is for those who count"
+    )]
+    pub fn arm(self) -> Armed {
+        let armed = self.rule.armed.clone();
+        self.shared.lock().delivery_faults.push(ArmedDeliveryFault {
+            fault: self.fault,
+            event_type: self.event_type,
+            endpoint: self.endpoint,
+            rule: self.rule,
+        });
+        armed
+    }
+}
+
+impl std::fmt::Debug for DeliveryFaultPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeliveryFaultPlan")
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A fault that is waiting to happen, or has happened. Dropping it changes nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Armed {
+    hits: Arc<AtomicU32>,
+    off: Arc<AtomicBool>,
+}
+
+impl Armed {
+    /// How often it has happened.
+    #[must_use]
+    pub fn hits(&self) -> u32 {
+        self.hits.load(Ordering::SeqCst)
+    }
+
+    /// Stops it from happening again.
+    pub fn disarm(&self) {
+        self.off.store(true, Ordering::SeqCst);
+    }
+}
+
+/// When a fault happens.
+pub(super) struct Rule {
+    skip: u32,
+    left: u32,
+    armed: Armed,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            skip: 0,
+            left: 1,
+            armed: Armed::default(),
+        }
+    }
+}
+
+impl Rule {
+    /// Counts a match down; whether the fault happens this time.
+    fn strike(&mut self) -> bool {
+        if self.left == 0 || self.armed.off.load(Ordering::SeqCst) {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.left -= 1;
+        self.armed.hits.fetch_add(1, Ordering::SeqCst);
+        true
+    }
+}
+
+pub(super) struct ArmedFault {
+    fault: Fault,
+    operation: Option<Operation>,
+    rule: Rule,
+}
+
+pub(super) struct ArmedDeliveryFault {
+    fault: DeliveryFault,
+    event_type: Option<String>,
+    endpoint: Option<String>,
+    rule: Rule,
+}
+
+/// The fault that hits this request, if any.
+pub(super) fn strike(faults: &mut Vec<ArmedFault>, operation: Operation) -> Option<Fault> {
+    faults.retain(|armed| armed.rule.left > 0);
+    let aimed = |armed: &&mut ArmedFault| match armed.operation {
+        Some(wanted) => wanted == operation,
+        None => operation != Operation::HostedPage,
+    };
+    faults
+        .iter_mut()
+        .filter(aimed)
+        .find_map(|armed| armed.rule.strike().then(|| armed.fault.clone()))
+}
+
+/// The fault that hits this delivery, if any.
+pub(super) fn strike_delivery(
+    faults: &mut Vec<ArmedDeliveryFault>,
+    event_type: &str,
+    endpoint: &str,
+) -> Option<DeliveryFault> {
+    faults.retain(|armed| armed.rule.left > 0);
+    let aimed = |armed: &&mut ArmedDeliveryFault| {
+        armed.event_type.as_deref().is_none_or(|wanted| wanted == event_type)
+            && armed.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
+    };
+    faults
+        .iter_mut()
+        .filter(aimed)
+        .find_map(|armed| armed.rule.strike().then_some(armed.fault))
+}

@@ -1,0 +1,307 @@
+//! Stripe Checkout Sessions on loopback (Stripe sheet, read 2026-11-23).
+//!
+//! The API validates like Stripe's, the hosted page is one a person can use, events are signed and retried like
+//! Stripe's, and everything that can break on the way can be broken on purpose.
+//!
+//! | what | how |
+//! | --- | --- |
+//! | keys | [`Merchant::api_key`]; live and publishable keys get 401 |
+//! | hosted page | on the same address, in Japanese or English |
+//! | cards | `4242 4242 4242 4242` succeeds, `4000 0000 0000 0002` is declined, `4000 0025 0000 3155` asks for 3-D Secure; no other is taken |
+//! | delayed payment | konbini for yen, a bank transfer for the rest; it arrives, or never does, after [`MockStripeBuilder::delayed_after`] |
+//! | time | [`MockStripe::clock`] |
+//! | faults | [`MockStripe::fault`], [`MockStripe::delivery_fault`] |
+//! | other merchants | [`MockStripe::open_merchant`] |
+
+mod api;
+mod card;
+mod desk;
+mod error;
+mod fault;
+mod idempotency;
+mod ids;
+mod merchant;
+mod money;
+mod objects;
+mod page;
+mod params;
+mod shopper;
+mod text;
+mod validate;
+mod version;
+mod views;
+mod webhook;
+mod world;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use url::Url;
+use wiremock::Request;
+
+pub use self::fault::{Armed, DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation, RateLimit};
+pub use self::merchant::{Endpoint, Merchant};
+pub use self::shopper::{Landed, Page, Shopper, TestCard};
+pub use self::views::{EventView, RequestView, SessionView};
+pub use self::webhook::{DeliveryOutcome, DeliveryView, signature_header};
+
+use self::fault::Rule;
+use self::ids::Ids;
+use self::world::{Settings, Shared, World};
+use super::front::{Front, Play, Reply};
+use super::{Clock, MockError, http_client};
+
+/// How long a store may take to acknowledge. Stripe publishes no figure (Stripe sheet §7).
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A Stripe of one's own, listening on 127.0.0.1 until it is dropped.
+///
+/// # Example
+///
+/// ```
+/// use kessai::mock::stripe::MockStripe;
+///
+/// let mock = MockStripe::start()?;
+/// assert!(mock.merchant().api_key().starts_with("sk_test_"));
+/// assert_eq!(mock.base_url().host_str(), Some("127.0.0.1"));
+/// # Ok::<(), kessai::mock::MockError>(())
+/// ```
+pub struct MockStripe {
+    // Dropped first: the port is closed before anything else goes.
+    front: Front,
+    shared: Arc<Shared>,
+    client: reqwest::Client,
+    base_url: Url,
+    merchant: Merchant,
+}
+
+impl MockStripe {
+    /// Starts one on any free port, on the real time.
+    pub fn start() -> Result<Self, MockError> {
+        Self::builder().start()
+    }
+
+    /// Starts one with other settings.
+    pub fn builder() -> MockStripeBuilder {
+        MockStripeBuilder::default()
+    }
+
+    /// The address of the API and of the hosted page, `http://127.0.0.1:PORT/`.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.base_url
+    }
+
+    /// The time in here. A clone can be shared with the store under test.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The first account.
+    #[must_use]
+    pub fn merchant(&self) -> Merchant {
+        self.merchant.clone()
+    }
+
+    /// Opens another account, such as the attacker's own.
+    #[must_use]
+    pub fn open_merchant(&self, name: &str) -> Merchant {
+        Merchant::open(&self.shared, name)
+    }
+
+    /// Something that goes wrong between a client and the API. It is aimed first, and then armed.
+    pub fn fault(&self, fault: Fault) -> FaultPlan {
+        FaultPlan {
+            shared: Arc::clone(&self.shared),
+            fault,
+            operation: None,
+            rule: Rule::default(),
+        }
+    }
+
+    /// Something that goes wrong with the delivery of an event. It is aimed first, and then armed.
+    pub fn delivery_fault(&self, fault: DeliveryFault) -> DeliveryFaultPlan {
+        DeliveryFaultPlan {
+            shared: Arc::clone(&self.shared),
+            fault,
+            event_type: None,
+            endpoint: None,
+            rule: Rule::default(),
+        }
+    }
+
+    /// Somebody with a browser.
+    #[must_use]
+    pub fn shopper(&self) -> Shopper {
+        Shopper::new(self.client.clone(), self.base_url.clone(), self.shared.clock.clone())
+    }
+
+    /// Every call of the API so far, of all merchants and of nobody (a wrong key), in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestView> {
+        self.shared
+            .lock()
+            .requests
+            .iter()
+            .map(|(_, request)| request.clone())
+            .collect()
+    }
+
+    /// Waits until everything that is due has been done and delivered: at most this long, in real time.
+    pub async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
+        let settled = async {
+            loop {
+                {
+                    let mut world = self.shared.lock();
+                    let now = self.shared.clock.now();
+                    world.pass_time(now);
+                    if world.outbox.quiet(now) {
+                        return;
+                    }
+                }
+                self.shared.wake.notify_one();
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        };
+        tokio::time::timeout(at_most, settled)
+            .await
+            .map_err(|_| MockError::NotQuiet(at_most))
+    }
+}
+
+impl std::fmt::Debug for MockStripe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            front,
+            shared,
+            client: _,
+            base_url: _,
+            merchant,
+        } = self;
+        f.debug_struct("MockStripe")
+            .field("address", &front.address())
+            .field("clock", &shared.clock)
+            .field("merchant", merchant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`MockStripe`].
+#[derive(Debug)]
+#[must_use]
+pub struct MockStripeBuilder {
+    port: u16,
+    clock: Clock,
+    delayed: Duration,
+    retry_after: Vec<Duration>,
+    language: String,
+}
+
+impl Default for MockStripeBuilder {
+    fn default() -> Self {
+        let hours = |count: u64| Duration::from_secs(count * 60 * 60);
+        Self {
+            port: 0,
+            clock: Clock::live(),
+            delayed: hours(48),
+            // "Three times over a few hours" in a sandbox (Stripe sheet §7, retries).
+            retry_after: vec![Duration::from_secs(5 * 60), hours(1), hours(3)],
+            language: "en".to_owned(),
+        }
+    }
+}
+
+impl MockStripeBuilder {
+    /// A fixed port instead of any free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// A clock that a test moves, instead of the real time.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long a delayed payment takes to arrive, or to fail; two days without this.
+    pub fn delayed_after(mut self, delayed: Duration) -> Self {
+        self.delayed = delayed;
+        self
+    }
+
+    /// The waits before the second, third, ... try of a delivery; three over a few hours without this.
+    pub fn retry_after(mut self, waits: Vec<Duration>) -> Self {
+        self.retry_after = waits;
+        self
+    }
+
+    /// The language of a page whose session and browser name none: `ja` or `en`.
+    pub fn language(mut self, language: &str) -> Self {
+        language.clone_into(&mut self.language);
+        self
+    }
+
+    /// Listens.
+    pub fn start(self) -> Result<MockStripe, MockError> {
+        let japanese = match self.language.as_str() {
+            "ja" => true,
+            "en" => false,
+            _ => {
+                return Err(MockError::Setting {
+                    setting: "the language",
+                    hint: "it is ja or en",
+                });
+            }
+        };
+        let settings = Settings {
+            delayed: self.delayed,
+            japanese,
+            base: String::new(),
+        };
+        let shared = Arc::new(Shared::new(
+            self.clock,
+            World::new(settings, Ids::new()?, self.retry_after),
+        ));
+        let client = http_client(ACKNOWLEDGE_WITHIN)?;
+        let background = webhook::deliver(Arc::clone(&shared), http_client(ACKNOWLEDGE_WITHIN)?);
+        let front = Front::start(
+            self.port,
+            Arc::new(Desk {
+                shared: Arc::clone(&shared),
+            }),
+            background,
+        )?;
+        let base_url = Url::parse(&format!("http://{}/", front.address())).map_err(|_| MockError::BadUrl)?;
+        shared.lock().settings.base = format!("http://{}", front.address());
+        let merchant = Merchant::open(&shared, "Kessai Test Store");
+        Ok(MockStripe {
+            front,
+            shared,
+            client,
+            base_url,
+            merchant,
+        })
+    }
+}
+
+/// Who answers what comes in.
+struct Desk {
+    shared: Arc<Shared>,
+}
+
+impl Play for Desk {
+    fn answer(&self, request: &Request) -> Reply {
+        if request.url.path().starts_with("/v1/") {
+            api::answer(&self.shared, request)
+        } else {
+            page::answer(&self.shared, request)
+        }
+    }
+}
+
+/// The time as the event and session records show it.
+fn at(unix: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(unix).unwrap_or_default())
+}
