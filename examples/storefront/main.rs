@@ -15,7 +15,10 @@
 //! | `STRIPE_API_KEY` | `sk_test_...` or `rk_test_...`: runs against Stripe's own test mode; live keys are refused | the gateway is played |
 //! | `STRIPE_SIGNING_SECRET` | `whsec_...` of the endpoint at `PUBLIC_URL/pay/stripe/notification`, needed with the key | |
 //! | `PUBLIC_URL` | the shop's origin as browsers and Stripe see it, such as `https://shop.example`, used with the key | the address that is listened on |
-#![allow(clippy::print_stdout, reason = "the address, and the demonstration, are what this program is for")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the address, and the demonstration, are what this program is for"
+)]
 #![allow(unreachable_pub, missing_docs, reason = "a program")]
 
 mod browser;
@@ -105,7 +108,9 @@ async fn open() -> Result<(), Failure> {
             std::future::pending::<()>().await;
         }
     };
-    axum::serve(listener, shop::app(shop)).with_graceful_shutdown(closing).await?;
+    axum::serve(listener, shop::app(shop))
+        .with_graceful_shutdown(closing)
+        .await?;
     work.abort();
     drop(played);
     Ok(())

@@ -50,7 +50,7 @@ const BASKETS_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Debug)]
 pub(crate) enum BookError {
     Sql(rusqlite::Error),
-    Random(getrandom::Error),
+    Random,
     /// A row that this program did not write.
     Damaged(&'static str),
     /// The thread that was asked is gone.
@@ -61,7 +61,7 @@ impl std::fmt::Display for BookError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sql(error) => write!(f, "the shop's book: {error}"),
-            Self::Random(_) => f.write_str("the shop's book: no random numbers"),
+            Self::Random => f.write_str("the shop's book: no random numbers"),
             Self::Damaged(what) => write!(f, "the shop's book is damaged: {what}"),
             Self::Gone => f.write_str("the shop's book did not answer"),
         }
@@ -77,8 +77,8 @@ impl From<rusqlite::Error> for BookError {
 }
 
 impl From<getrandom::Error> for BookError {
-    fn from(error: getrandom::Error) -> Self {
-        Self::Random(error)
+    fn from(_: getrandom::Error) -> Self {
+        Self::Random
     }
 }
 
@@ -97,7 +97,10 @@ impl Basket {
 
     /// In yen. Bounded by the catalogue and [`goods::MOST`], far below any overflow.
     pub(crate) fn goods_yen(&self) -> u32 {
-        self.lines.iter().map(|(article, quantity)| article.yen() * quantity).sum()
+        self.lines
+            .iter()
+            .map(|(article, quantity)| article.yen() * quantity)
+            .sum()
     }
 
     pub(crate) fn delivery_yen(&self) -> u32 {
@@ -281,7 +284,11 @@ impl Book {
             };
             let fingerprint = fingerprint(&order, &basket.draft);
             let earlier: Option<String> = transaction
-                .query_row("SELECT reference FROM orders WHERE fingerprint = ?", [&fingerprint], |row| row.get(0))
+                .query_row(
+                    "SELECT reference FROM orders WHERE fingerprint = ?",
+                    [&fingerprint],
+                    |row| row.get(0),
+                )
                 .optional()?;
             if let Some(reference) = earlier {
                 return read(transaction, &reference);
@@ -300,8 +307,9 @@ impl Book {
     /// The orders of a session, newest first.
     pub(crate) async fn orders_of(&self, session: String) -> Result<Vec<Order>, BookError> {
         self.run(move |transaction| {
-            let mut statement = transaction
-                .prepare("SELECT reference FROM orders WHERE session = ? ORDER BY placed_at DESC, rowid DESC LIMIT 50")?;
+            let mut statement = transaction.prepare(
+                "SELECT reference FROM orders WHERE session = ? ORDER BY placed_at DESC, rowid DESC LIMIT 50",
+            )?;
             let references = statement
                 .query_map([session], |row| row.get::<_, String>(0))?
                 .collect::<Result<Vec<_>, _>>()?;
@@ -372,7 +380,9 @@ impl Book {
 
 fn basket(transaction: &Transaction<'_>, session: &str) -> Result<Basket, BookError> {
     let draft: Option<String> = transaction
-        .query_row("SELECT draft FROM baskets WHERE session = ?", [session], |row| row.get(0))
+        .query_row("SELECT draft FROM baskets WHERE session = ?", [session], |row| {
+            row.get(0)
+        })
         .optional()?;
     let Some(draft) = draft else {
         return Ok(Basket::default());

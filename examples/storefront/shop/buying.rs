@@ -229,5 +229,7 @@ fn fits(text: &str, most: usize, lines: bool) -> bool {
     let text = text.trim();
     !text.is_empty()
         && text.chars().count() <= most
-        && text.chars().all(|c| !c.is_control() || (lines && matches!(c, '\n' | '\r')))
+        && text
+            .chars()
+            .all(|c| !c.is_control() || (lines && matches!(c, '\n' | '\r')))
 }

@@ -43,7 +43,10 @@ pub(crate) async fn run(shop: Shop) {
 pub(crate) async fn round(shop: &Shop) -> Result<u32, WorkError> {
     let report = shop.cashier().sweep(&SweepPolicy::default()).await?;
     if report.held > 0 {
-        tracing::warn!(held = report.held, "evidence waits for a person; see the operator's page");
+        tracing::warn!(
+            held = report.held,
+            "evidence waits for a person; see the operator's page"
+        );
     }
     ship_all(shop).await
 }
@@ -64,7 +67,11 @@ async fn ship_all(shop: &Shop) -> Result<u32, WorkError> {
             tracing::error!(order = %due.order, "the order is not what was paid for; it stays here for a person to look at");
             continue;
         }
-        match shop.book().fulfil(due.order.clone(), due.key.clone(), shop.now()).await? {
+        match shop
+            .book()
+            .fulfil(due.order.clone(), due.key.clone(), shop.now())
+            .await?
+        {
             Fulfilled::Now | Fulfilled::Already => {
                 // Only now: if the process dies before this line the right comes again, under the same key.
                 due.done().await?;

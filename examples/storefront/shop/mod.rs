@@ -188,9 +188,14 @@ pub(crate) fn app(shop: Shop) -> Router {
     // What the gateway sends is taken in raw and within kessai's own limits.
     let gateway = Router::new()
         .route(&format!("{PAYMENT_PATH}/notification"), post(payment::notification))
-        .route(&format!("{PAYMENT_PATH}/return"), get(payment::returned).post(payment::returned))
+        .route(
+            &format!("{PAYMENT_PATH}/return"),
+            get(payment::returned).post(payment::returned),
+        )
         .route(&format!("{PAYMENT_PATH}/cancel"), get(payment::returned))
-        .layer(Extension(Intake::new().clock(SharedClock(Arc::clone(&shop.0.parts.clock)))));
+        .layer(Extension(
+            Intake::new().clock(SharedClock(Arc::clone(&shop.0.parts.clock))),
+        ));
     Router::new()
         .route("/", get(buying::shelf))
         .route("/basket", get(buying::basket).post(buying::change_basket))

@@ -31,16 +31,21 @@ pub(crate) async fn returned(
     if back.standing == Standing::Paid {
         shop.bell().notify_one();
     }
+    let reference = match (back.order, back.standing) {
+        (Some(reference), _) => Some(reference),
+        // The ledger could not be read. It says nothing about whose return this is, and the page looks again.
+        (None, Standing::AskAgain) => {
+            return Ok(visitor.page(&shop, StatusCode::OK, pages::order::looking(&shop, &visitor)));
+        }
+        (None, _) => None,
+    };
     // The order is shown to the browser that placed it. To any other one this is not a return of anything, whoever's link it
     // holds: no goods, no address, not even whether the order exists.
-    let order = match back.order {
+    let order = match reference {
         Some(reference) => shop.book().order(reference).await?,
         None => None,
     };
     let Some(order) = order.filter(|order| order.session == visitor.session.digest()) else {
-        if back.standing == Standing::AskAgain {
-            return Ok(visitor.page(&shop, StatusCode::OK, pages::order::looking(&shop, &visitor)));
-        }
         let page = pages::order::not_yours(&shop, &visitor);
         return Ok(visitor.page(&shop, StatusCode::NOT_FOUND, page));
     };

@@ -6,6 +6,11 @@ use kessai::ledger::RecordKind;
 use super::goods::shown;
 use super::lang::Lang;
 
+/// What a record says, in English.
+pub(crate) fn english(kind: &RecordKind) -> (String, String) {
+    told(kind, Lang::En)
+}
+
 /// What a record says: a heading, and what it rests on.
 pub(crate) fn told(kind: &RecordKind, lang: Lang) -> (String, String) {
     match kind {
@@ -33,7 +38,11 @@ pub(crate) fn told(kind: &RecordKind, lang: Lang) -> (String, String) {
         ),
         RecordKind::Returned { cancelled } => (
             if *cancelled {
-                lang.pick("ブラウザが中止の入口から戻る", "The browser came back by the cancel address").to_owned()
+                lang.pick(
+                    "ブラウザが中止の入口から戻る",
+                    "The browser came back by the cancel address",
+                )
+                .to_owned()
             } else {
                 lang.pick("ブラウザが戻る", "The browser came back").to_owned()
             },

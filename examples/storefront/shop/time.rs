@@ -10,11 +10,6 @@ pub(crate) fn full(time: SystemTime) -> String {
     format!("{date} {clock}")
 }
 
-/// `17:05:09`.
-pub(crate) fn clock(time: SystemTime) -> String {
-    parts(time).1
-}
-
 /// `20261123`, for order numbers.
 pub(crate) fn compact_date(time: SystemTime) -> String {
     parts(time).0.replace('-', "")
@@ -28,12 +23,7 @@ fn parts(time: SystemTime) -> (String, String) {
     let of_day = seconds % 86_400;
     (
         format!("{year:04}-{month:02}-{day:02}"),
-        format!(
-            "{:02}:{:02}:{:02}",
-            of_day / 3600,
-            of_day / 60 % 60,
-            of_day % 60
-        ),
+        format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60),
     )
 }
 

@@ -9,7 +9,10 @@ use super::super::goods;
 const KEPT: (HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=3600");
 
 pub(crate) async fn stylesheet() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), KEPT], include_str!("shop.css"))
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), KEPT],
+        include_str!("shop.css"),
+    )
 }
 
 pub(crate) async fn picture(Path(file): Path<String>) -> Response {

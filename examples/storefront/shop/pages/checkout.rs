@@ -8,13 +8,7 @@ use super::super::lang::Lang;
 use super::super::web::Visitor;
 use super::{Frame, bill, token};
 
-pub(crate) fn checkout(
-    shop: &Shop,
-    visitor: &Visitor,
-    basket: &Basket,
-    typed: &Delivery,
-    flaws: &[Flaw],
-) -> String {
+pub(crate) fn checkout(shop: &Shop, visitor: &Visitor, basket: &Basket, typed: &Delivery, flaws: &[Flaw]) -> String {
     let lang = visitor.lang;
     let title = lang.pick("ご注文の確認", "Confirm your order");
     let problems: String = flaws
@@ -26,7 +20,13 @@ pub(crate) fn checkout(
     } else {
         format!(r#"<ul class="problems" role="alert">{problems}</ul>"#)
     };
-    let invalid = |flaw| if flaws.contains(&flaw) { r#" aria-invalid="true""# } else { "" };
+    let invalid = |flaw| {
+        if flaws.contains(&flaw) {
+            r#" aria-invalid="true""#
+        } else {
+            ""
+        }
+    };
     let frame = Frame {
         basket: Some(basket.count()),
         ..Frame::of(shop, visitor, title)
@@ -88,7 +88,10 @@ pub(crate) fn no_payment_page(shop: &Shop, visitor: &Visitor, order: &Order) -> 
 
 fn problem(flaw: Flaw, lang: Lang) -> &'static str {
     match flaw {
-        Flaw::Name => lang.pick("お名前を 80 文字以内でご記入ください。", "Please give a name of at most 80 characters."),
+        Flaw::Name => lang.pick(
+            "お名前を 80 文字以内でご記入ください。",
+            "Please give a name of at most 80 characters.",
+        ),
         Flaw::Email => lang.pick("メールアドレスをご確認ください。", "Please check the e-mail address."),
         Flaw::Address => lang.pick(
             "お届け先を 300 文字以内でご記入ください。",

@@ -57,7 +57,9 @@ impl<'a> Frame<'a> {
         let other = lang.pick("en", "ja");
         let name = lang.pick("茶舗 やまかぜ", "Yamakaze Tea");
         let count = self.basket.filter(|count| *count > 0);
-        let count = count.map(|count| format!(r#" <b class="count">{count}</b>"#)).unwrap_or_default();
+        let count = count
+            .map(|count| format!(r#" <b class="count">{count}</b>"#))
+            .unwrap_or_default();
         let refresh = self
             .refresh
             .map(|seconds| format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">\n"))
@@ -122,7 +124,10 @@ impl<'a> Frame<'a> {
 
 /// The token that every form of the shop brings along.
 fn token(visitor: &Visitor) -> String {
-    format!(r#"<input type="hidden" name="form_token" value="{}">"#, esc(&visitor.form_token))
+    format!(
+        r#"<input type="hidden" name="form_token" value="{}">"#,
+        esc(&visitor.form_token)
+    )
 }
 
 /// What an order or a basket comes to.

@@ -83,7 +83,10 @@ pub(crate) fn list(shop: &Shop, visitor: &Visitor, orders: &[(Order, OrderStandi
         })
         .collect();
     let body = if rows.is_empty() {
-        format!("<p>{}</p>", lang.pick("まだご注文はありません。", "Nothing ordered yet."))
+        format!(
+            "<p>{}</p>",
+            lang.pick("まだご注文はありません。", "Nothing ordered yet.")
+        )
     } else {
         format!("<ul class=\"orders\">\n{rows}</ul>")
     };
@@ -181,7 +184,10 @@ fn words(standing: OrderStanding, lang: Lang) -> (&'static str, &'static str) {
         ),
         OrderStanding::Unpaid(Why::Untried) => (
             lang.pick("お支払いはまだです", "Not paid yet"),
-            lang.pick("決済会社のページでお支払いください。", "Please pay on the payment company's page."),
+            lang.pick(
+                "決済会社のページでお支払いください。",
+                "Please pay on the payment company's page.",
+            ),
         ),
         OrderStanding::Unpaid(Why::Left) => (
             lang.pick("お支払いは中止されました", "Payment given up"),
