@@ -5,10 +5,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use kessai::MerchantReference;
 use kessai::gateways::stripe::signature_header;
+use kessai::ledgers::SqliteLedger;
 use kessai::mock::stripe::{DeliveryFault, Fault, Landed, MockStripe, Operation, Page, TestCard};
 use kessai::sign::SigningKeys;
+use kessai::{MerchantReference, PaymentStatus};
 use tokio::net::TcpListener;
 
 use super::browser::{Browser, Seen};
@@ -33,17 +34,22 @@ pub(crate) async fn run() -> Result<bool, Failure> {
     let stage = Stage { mock, shop, url };
     let ended = stage.play_all().await;
     server.abort();
-    let ended = ended?;
 
-    println!("\n{:<44} {:<20} {:>8}  ended as", "", "order", "");
-    for (title, order, amount, verdict) in &ended {
-        println!("{title:<44} {order:<20} {amount:>8}  {verdict}");
+    println!("\n{:<40} {:<18} {:>7}  ended as", "", "order", "");
+    for Ended {
+        title,
+        order,
+        amount,
+        how,
+        ..
+    } in &ended
+    {
+        println!("{title:<40} {order:<18} {amount:>7}  {how}");
     }
-    let wrong = ended
-        .iter()
-        .filter(|(_, _, _, verdict)| !verdict.starts_with("it must"))
-        .count();
+    let wrong = ended.iter().filter(|ended| !ended.as_it_must).count();
     println!("\n{} orders, {wrong} of them ended wrongly.", ended.len());
+    SqliteLedger::open(data.path().join(wiring::LEDGER))?.check().await?;
+    println!("The ledger checks its own file: every record is there, and they follow each other.");
     Ok(wrong == 0)
 }
 
@@ -62,26 +68,49 @@ struct Stage {
     url: String,
 }
 
-type Ended = (String, String, String, String);
+/// How a story ended.
+struct Ended {
+    title: &'static str,
+    order: String,
+    amount: String,
+    how: String,
+    as_it_must: bool,
+}
+
+impl Ended {
+    fn broken_off(error: Failure) -> Self {
+        println!("  THE STORY BREAKS OFF: {error}");
+        Self {
+            title: "(broken off)",
+            order: String::new(),
+            amount: String::new(),
+            how: format!("IT MUST NOT: {error}"),
+            as_it_must: false,
+        }
+    }
+}
 
 impl Stage {
-    async fn play_all(&self) -> Result<Vec<Ended>, Failure> {
-        Ok(vec![
-            self.buys().await?,
-            self.is_declined_then_pays().await?,
-            self.passes_3d_secure().await?,
-            self.fails_3d_secure_then_pays().await?,
-            self.cancels_then_pays().await?,
-            self.closes_the_tab().await?,
-            self.comes_back_before_the_message().await?,
-            self.loses_the_message().await?,
-            self.presses_twice().await?,
-            self.loses_the_answer().await?,
-            self.pays_later().await?,
-            self.never_pays().await?,
-            self.walks_away().await?,
-            self.is_robbed_in_vain().await?,
-        ])
+    /// One after the other. A story that breaks off counts as ended wrongly, and the others are told all the same.
+    async fn play_all(&self) -> Vec<Ended> {
+        vec![
+            self.buys().await.unwrap_or_else(Ended::broken_off),
+            self.is_declined_then_pays().await.unwrap_or_else(Ended::broken_off),
+            self.passes_3d_secure().await.unwrap_or_else(Ended::broken_off),
+            self.fails_3d_secure_then_pays().await.unwrap_or_else(Ended::broken_off),
+            self.cancels_then_pays().await.unwrap_or_else(Ended::broken_off),
+            self.closes_the_tab().await.unwrap_or_else(Ended::broken_off),
+            self.comes_back_before_the_message()
+                .await
+                .unwrap_or_else(Ended::broken_off),
+            self.loses_the_message().await.unwrap_or_else(Ended::broken_off),
+            self.presses_twice().await.unwrap_or_else(Ended::broken_off),
+            self.loses_the_answer().await.unwrap_or_else(Ended::broken_off),
+            self.pays_later().await.unwrap_or_else(Ended::broken_off),
+            self.never_pays().await.unwrap_or_else(Ended::broken_off),
+            self.walks_away().await.unwrap_or_else(Ended::broken_off),
+            self.is_robbed_in_vain().await.unwrap_or_else(Ended::broken_off),
+        ]
     }
 
     async fn buys(&self) -> Result<Ended, Failure> {
@@ -418,10 +447,11 @@ impl<'s> Story<'s> {
         println!("  {what}");
         fulfilment::round(&self.stage.shop).await?;
         let ledger = self.stage.shop.cashier().ledger();
-        let mut known = "nothing was written down".to_owned();
+        let (mut news, mut known) = (false, "nothing".to_owned());
         for attempt in ledger.attempts_of(self.order()?).await? {
             for record in ledger.timeline(attempt.reference()).await? {
                 if self.told.insert(record.position) {
+                    news = true;
                     let passed = record
                         .at
                         .duration_since(attempt.expected.created_at)
@@ -430,9 +460,12 @@ impl<'s> Story<'s> {
                     println!("    {:>10}  {heading}: {basis}", after(passed));
                 }
             }
-            known = attempt.status.to_string();
+            known = format!("{}, {}", attempt.status, meaning(attempt.status));
         }
-        println!("    the store knows: {known}");
+        if !news {
+            println!("    {:>10}  nothing new reached the store", "");
+        }
+        println!("    {:>10}  the store knows: {known}", "");
         Ok(())
     }
 
@@ -464,7 +497,7 @@ impl<'s> Story<'s> {
         let status = attempts.last().map_or("none", |attempt| attempt.status.as_str());
 
         let total = order.total();
-        let verdict = match end {
+        let as_it_must = match end {
             End::Shipped => {
                 let done = right.is_some_and(|right| {
                     right.done_at.is_some() && order.fulfilled_under.as_deref() == Some(right.key.as_str())
@@ -478,20 +511,21 @@ impl<'s> Story<'s> {
                 right.is_none() && shipped == 0 && taken == 0 && order.fulfilled_under.is_none() && status == expected
             }
         };
-        let verdict = match (verdict, end) {
+        let how = match (as_it_must, end) {
             (true, End::Shipped) => "it must: paid once, shipped once".to_owned(),
             (true, End::Unpaid(_)) => format!("it must: {status}, nothing taken, nothing shipped"),
-            (false, _) => format!(
-                "IT MUST NOT: {status}, {taken} taken, shipped {shipped} times, the page says {}",
-                seen.standing().unwrap_or("nothing")
-            ),
+            (false, _) => {
+                let page = seen.standing().unwrap_or("nothing");
+                format!("IT MUST NOT: {status}, {taken} taken, shipped {shipped} times, the page says {page}")
+            }
         };
-        Ok((
-            self.title.to_owned(),
-            reference.to_string(),
-            goods::shown(total),
-            verdict,
-        ))
+        Ok(Ended {
+            title: self.title,
+            order: reference.to_string(),
+            amount: goods::shown(total),
+            how,
+            as_it_must,
+        })
     }
 }
 
@@ -506,6 +540,17 @@ fn still_there(landed: Landed) -> Result<Page, Failure> {
     match landed {
         Landed::Page(page) => Ok(page),
         Landed::Store { .. } => Err("the shopper was sent back to the shop too early".into()),
+    }
+}
+
+/// What a state means for the order.
+fn meaning(status: PaymentStatus) -> &'static str {
+    match status {
+        PaymentStatus::Created | PaymentStatus::RequiresAction => "not paid: it keeps the goods and waits",
+        PaymentStatus::Pending => "money is on its way: it keeps the goods and waits",
+        PaymentStatus::Captured => "paid",
+        PaymentStatus::Cancelled | PaymentStatus::Failed | PaymentStatus::Expired => "over without money",
+        _ => "undecided",
     }
 }
 

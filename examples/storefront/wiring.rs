@@ -12,6 +12,10 @@ use kessai::{Addresses, ApiKey, Cashier, Clock, Environment, Gateway, SystemCloc
 use super::shop::book::Book;
 use super::shop::{PAYMENT_PATH, Parts, SharedClock, Shop};
 
+/// The ledger's file, and the shop's own.
+pub(crate) const LEDGER: &str = "ledger.sqlite";
+const BOOK: &str = "book.sqlite";
+
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A shop whose gateway is played by this process. Shop and gateway share the mock's clock.
@@ -67,13 +71,13 @@ fn shop(
     pages: &str,
     rehearsal: bool,
 ) -> Result<Shop, Failure> {
-    let cashier = Cashier::builder(SqliteLedger::open(data.join("ledger.sqlite"))?)
+    let cashier = Cashier::builder(SqliteLedger::open(data.join(LEDGER))?)
         .gateway(stripe)
         .clock(SharedClock(Arc::clone(&clock)))
         .build()?;
     Ok(Shop::open(Parts {
         cashier,
-        book: Book::open(&data.join("book.sqlite"))?,
+        book: Book::open(&data.join(BOOK))?,
         clock,
         public_url: public_url.trim_end_matches('/').to_owned(),
         page_origins: vec![pages.to_owned()],
