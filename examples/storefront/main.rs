@@ -29,6 +29,7 @@ mod wiring;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kessai::mock::stripe::MockStripe;
@@ -40,16 +41,12 @@ use self::wiring::{Failure, StripeSettings};
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => {
-            log(Level::INFO);
-            open().await.map(|()| true)
-        }
-        ["--demo"] => {
-            // Failures are part of the show, and it tells about them itself.
-            log(Level::ERROR);
-            demo::run().await
-        }
+    let demo = arguments.iter().any(|argument| argument == "--demo");
+    // Failures are part of the demonstration, and it tells about them itself.
+    log(if demo { Level::ERROR } else { Level::INFO });
+    let outcome = match arguments.len() {
+        0 => open().await.map(|()| true),
+        1 if demo => demo::run().await,
         _ => Err("usage: storefront [--demo]".into()),
     };
     match outcome {
@@ -102,15 +99,22 @@ async fn open() -> Result<(), Failure> {
         shop
     };
     let work = tokio::spawn(shop::fulfilment::run(shop.clone()));
-    let closing = async {
+    let closing = Arc::new(tokio::sync::Notify::new());
+    let closed = Arc::clone(&closing);
+    let serving = axum::serve(listener, shop::app(shop)).with_graceful_shutdown(async move { closed.notified().await });
+    let told_to_close = async {
         // Without a way to hear it the shop stays open, and closes with the process.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        closing.notify_one();
+        // Who is being served is served to the end, but a browser that keeps its line open does not keep the shop open.
+        tokio::time::sleep(Duration::from_secs(3)).await;
     };
-    axum::serve(listener, shop::app(shop))
-        .with_graceful_shutdown(closing)
-        .await?;
+    tokio::select! {
+        served = serving => served?,
+        () = told_to_close => {}
+    }
     work.abort();
     drop(played);
     Ok(())

@@ -15,10 +15,12 @@
 
 mod axum_intake;
 mod cashier;
+mod examples;
 mod kept_link;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
 mod money;
+mod storefront;
 mod stripe;
 mod support;
