@@ -48,9 +48,9 @@ impl Browser {
     /// Sends a form of the shop's, with the token of the shop's own pages.
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Result<Seen, Failure> {
         let token = self.form_token().await?;
-        let mut all = vec![("form_token", token.as_str())];
-        all.extend(fields);
-        self.post_bare(path, &all).await
+        let mut form = vec![("form_token", token.as_str())];
+        form.extend(fields);
+        self.post_bare(path, &form).await
     }
 
     /// Sends a form as it is.
@@ -68,9 +68,8 @@ impl Browser {
 
     /// The token that the shop's forms carry for this browser.
     pub(crate) async fn form_token(&self) -> Result<String, Failure> {
-        let shelf = self.get("/").await?;
-        shelf
-            .between("name=\"form_token\" value=\"", "\"")
+        let page = self.get("/").await?;
+        page.between("name=\"form_token\" value=\"", "\"")
             .map(str::to_owned)
             .ok_or_else(|| "no form on the shelf".into())
     }
@@ -116,6 +115,17 @@ impl Browser {
         }
     }
 
+    fn keep_cookies(&self, headers: &HeaderMap) -> Result<(), Failure> {
+        let mut jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        for cookie in headers.get_all(SET_COOKIE) {
+            let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                jar.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(())
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Seen, Failure> {
         let cookies = {
             let jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,14 +134,7 @@ impl Browser {
         };
         let request = request.header("accept-language", self.language).header(COOKIE, cookies);
         let answer = request.send().await?;
-        let mut jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
-        for cookie in answer.headers().get_all(SET_COOKIE) {
-            let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
-            if let Some((name, value)) = pair.split_once('=') {
-                jar.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        drop(jar);
+        self.keep_cookies(answer.headers())?;
         Ok(Seen {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),

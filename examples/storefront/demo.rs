@@ -78,6 +78,7 @@ struct Ended {
 }
 
 impl Ended {
+    #[expect(clippy::needless_pass_by_value, reason = "so that it fits `unwrap_or_else`")]
     fn broken_off(error: Failure) -> Self {
         println!("  THE STORY BREAKS OFF: {error}");
         Self {

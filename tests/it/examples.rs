@@ -175,11 +175,14 @@ fn ask(host: &str) -> std::io::Result<String> {
     Ok(answer)
 }
 
+/// Arguments, settings, and what it says about them.
+type Case<'t> = (&'t [&'t str], &'t [(&'t str, &'t str)], &'t str);
+
 #[test]
 fn the_storefront_refuses_live_keys_open_ports_and_unknown_words_without_printing_a_secret() {
     let Some(program) = example("storefront") else { return };
     let key = "sk_live_0123456789abcdefNotAKey";
-    let cases: [(&[&str], &[(&str, &str)], &str); 4] = [
+    let cases: [Case<'_>; 4] = [
         (
             &[],
             &[

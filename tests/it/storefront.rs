@@ -92,7 +92,7 @@ impl Store {
         kinds
     }
 
-    async fn sessions_of(&self, order: &str) -> usize {
+    fn sessions_of(&self, order: &str) -> usize {
         let sessions = self.mock.merchant().sessions();
         sessions
             .iter()
@@ -102,10 +102,10 @@ impl Store {
 }
 
 async fn pay(page: &Page) -> String {
-    back(page.pay(TestCard::Succeeds).await.unwrap())
+    back(&page.pay(TestCard::Succeeds).await.unwrap())
 }
 
-fn back(landed: Landed) -> String {
+fn back(landed: &Landed) -> String {
     landed.store().expect("back at the store").to_owned()
 }
 
@@ -182,12 +182,12 @@ async fn a_shopper_buys_and_sees_the_order_paid_and_sent_however_often_the_page_
 async fn giving_up_offers_to_pay_again_and_leads_to_the_same_page() {
     let store = Store::open().await;
     let (browser, order, page) = store.order().await;
-    let seen = browser.get(&back(page.cancel().await.unwrap())).await.unwrap();
+    let seen = browser.get(&back(&page.cancel().await.unwrap())).await.unwrap();
     assert_eq!((seen.status, seen.standing()), (200, Some("cancelled")));
     assert_eq!(select(&seen.body, "[data-test=pay]"), ["Pay again"]);
     let again = browser.post(&format!("/orders/{order}/pay"), &[]).await.unwrap();
     let page = store.payment_page(&again).await;
-    assert_eq!(store.sessions_of(&order).await, 1);
+    assert_eq!(store.sessions_of(&order), 1);
     pay(&page).await;
     assert_eq!(store.round().await, 1);
     let seen = browser.get(&format!("/orders/{order}")).await.unwrap();
@@ -216,7 +216,7 @@ async fn pressing_the_button_many_times_at_once_is_one_order_and_one_page() {
     let order = browser.latest_order().await.unwrap();
     let list = browser.get("/orders").await.unwrap();
     assert_eq!(values(&list.body, ".orders a", "href"), [format!("/orders/{order}")]);
-    assert_eq!(store.sessions_of(&order).await, 1);
+    assert_eq!(store.sessions_of(&order), 1);
     let page = answers[0].location().unwrap();
     for answer in &answers {
         assert_eq!((answer.status, answer.location()), (303, Some(page)));
@@ -242,7 +242,7 @@ async fn a_lost_message_and_a_closed_tab_are_made_good_by_the_sweep() {
 async fn a_page_that_waits_looks_again_by_itself_and_one_that_is_certain_does_not() {
     let store = Store::open().await;
     let (browser, order, page) = store.order().await;
-    let address = back(page.pay_later(false).await.unwrap());
+    let address = back(&page.pay_later(false).await.unwrap());
     store.mock.quiet(PATIENCE).await.unwrap();
     let seen = browser.get(&address).await.unwrap();
     assert_eq!(seen.standing(), Some("pending"));
@@ -266,7 +266,7 @@ async fn an_expired_page_is_said_so_and_paying_again_opens_a_new_one() {
     let again = browser.post(&format!("/orders/{order}/pay"), &[]).await.unwrap();
     pay(&store.payment_page(&again).await).await;
     assert_eq!(store.round().await, 1);
-    assert_eq!(store.sessions_of(&order).await, 2);
+    assert_eq!(store.sessions_of(&order), 2);
 }
 
 #[tokio::test]
@@ -305,7 +305,7 @@ async fn a_return_with_anything_wrong_in_it_shows_nothing_and_changes_nothing() 
     let store = Store::open().await;
     let (browser, mine, page) = store.order().await;
     let (_, theirs, their_page) = store.order().await;
-    let address = back(page.cancel().await.unwrap()).replace("/cancel?", "/return?");
+    let address = back(&page.cancel().await.unwrap()).replace("/cancel?", "/return?");
     let their_address = pay(&their_page).await;
     store.round().await;
     let value = |address: &str, name: &str| {
@@ -576,7 +576,7 @@ async fn an_order_that_was_edited_after_it_was_paid_for_is_not_shipped() {
 async fn no_page_has_a_card_field_or_a_script_and_every_page_has_its_headers() {
     let store = Store::open().await;
     let (browser, order, page) = store.order().await;
-    let cancelled = back(page.cancel().await.unwrap());
+    let cancelled = back(&page.cancel().await.unwrap());
     let returned = pay(&page).await;
     store.round().await;
     browser.choose("sencha", "1").await.unwrap();

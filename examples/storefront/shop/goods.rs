@@ -143,20 +143,20 @@ impl Article {
     pub(crate) fn drawing(&self) -> String {
         let inner = match self.look {
             Look::Bag(fill, shade, label) => format!(
-                r##"<path d="M112 92h96l10 18v148a10 10 0 0 1-10 10h-96a10 10 0 0 1-10-10V110z" fill="{fill}"/>
+                r#"<path d="M112 92h96l10 18v148a10 10 0 0 1-10 10h-96a10 10 0 0 1-10-10V110z" fill="{fill}"/>
 <path d="M112 92h96l4-22a6 6 0 0 0-6-7h-92a6 6 0 0 0-6 7z" fill="{shade}"/>
 <path d="M102 110h116" stroke="{shade}" stroke-width="3"/>
 <rect x="128" y="138" width="64" height="96" rx="3" fill="{label}"/>
 <path d="M160 154c18 12 18 34 0 50c-18-16-18-38 0-50z" fill="{fill}"/><path d="M160 160v56" stroke="{label}" stroke-width="3"/>
-<path d="M140 222h40" stroke="{shade}" stroke-width="3"/>"##
+<path d="M140 222h40" stroke="{shade}" stroke-width="3"/>"#
             ),
             Look::Tin(fill, shade, label) => format!(
-                r##"<path d="M104 112v142c0 10 25 18 56 18s56-8 56-18V112z" fill="{fill}"/>
+                r#"<path d="M104 112v142c0 10 25 18 56 18s56-8 56-18V112z" fill="{fill}"/>
 <path d="M104 150c14 10 98 10 112 0v66c-14 10-98 10-112 0z" fill="{label}"/>
 <ellipse cx="160" cy="112" rx="56" ry="17" fill="{shade}"/>
 <path d="M108 84v24c0 9 23 16 52 16s52-7 52-16V84z" fill="{shade}"/>
 <ellipse cx="160" cy="84" rx="52" ry="15" fill="{fill}"/>
-<circle cx="160" cy="190" r="20" fill="none" stroke="{fill}" stroke-width="4"/><path d="M160 176c9 7 9 19 0 28c-9-9-9-21 0-28z" fill="{fill}"/>"##
+<circle cx="160" cy="190" r="20" fill="none" stroke="{fill}" stroke-width="4"/><path d="M160 176c9 7 9 19 0 28c-9-9-9-21 0-28z" fill="{fill}"/>"#
             ),
             Look::Pot => r##"<path d="M196 176h78a9 9 0 0 1 0 18h-80z" fill="#33302e"/>
 <path d="M92 178c-22-6-34-28-46-34l-6 12c14 10 22 44 56 50z" fill="#3b3734"/>
@@ -165,12 +165,12 @@ impl Article {
 <circle cx="148" cy="126" r="10" fill="#433f3b"/><path d="M100 196c4-18 14-28 26-34" stroke="#6b655f" stroke-width="5" fill="none" stroke-linecap="round"/>"##
                 .to_owned(),
             Look::Whisk => {
-                let tines: String = (0..13)
+                let tines = (0..13)
                     .map(|n| {
                         let (top, bottom) = (130 + n * 5, 100 + n * 10);
                         format!(r#"<path d="M{top} 168C{top} 200 {bottom} 214 {bottom} 262"/>"#)
                     })
-                    .collect();
+                    .collect::<Vec<_>>().concat();
                 format!(
                     r##"<g fill="none" stroke="#d8bd84" stroke-width="4" stroke-linecap="round">{tines}</g>
 <path d="M134 66a26 8 0 0 1 52 0v86h-52z" fill="#e3cc98"/><ellipse cx="160" cy="66" rx="26" ry="8" fill="#f3e4bf"/>

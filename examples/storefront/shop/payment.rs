@@ -50,11 +50,11 @@ pub(crate) async fn returned(
         return Ok(visitor.page(&shop, StatusCode::NOT_FOUND, page));
     };
     let known = OrderStanding::of(&shop, &order).await?;
-    let shown = match (back.standing, known) {
-        (Standing::AskAgain, OrderStanding::Unpaid(Why::Untried)) if back.cancelled => OrderStanding::Unpaid(Why::Left),
-        (Standing::AskAgain, OrderStanding::Unpaid(Why::Untried)) => OrderStanding::Confirming,
-        (Standing::NotPaid, OrderStanding::Unpaid(Why::Untried)) if back.cancelled => OrderStanding::Unpaid(Why::Left),
-        (_, known) => known,
+    let shown = match known {
+        // The ledger has nothing to say yet. Whether the gateway was asked just now is in the standing.
+        OrderStanding::Unpaid(Why::Untried) if back.cancelled => OrderStanding::Unpaid(Why::Left),
+        OrderStanding::Unpaid(Why::Untried) if back.standing == Standing::AskAgain => OrderStanding::Confirming,
+        known => known,
     };
     let page = pages::order::after_payment(&shop, &visitor, &order, shown);
     Ok(visitor.page(&shop, StatusCode::OK, page))

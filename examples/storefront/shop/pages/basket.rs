@@ -21,7 +21,7 @@ pub(crate) fn basket(shop: &Shop, visitor: &Visitor, basket: &Basket) -> String 
             lang.pick("お茶を選ぶ", "Choose some tea"),
         ));
     }
-    let lines: String = basket
+    let lines = basket
         .lines
         .iter()
         .map(|(article, quantity)| {
@@ -50,7 +50,7 @@ pub(crate) fn basket(shop: &Shop, visitor: &Visitor, basket: &Basket) -> String 
                 goods::shown(goods::yen(article.yen() * quantity)),
             )
         })
-        .collect();
+        .collect::<Vec<_>>().concat();
     let delivery = match basket.delivery_yen() {
         0 => lang.pick("無料", "free").to_owned(),
         yen => goods::shown(goods::yen(yen)),

@@ -11,10 +11,11 @@ use super::{Frame, bill, token};
 pub(crate) fn checkout(shop: &Shop, visitor: &Visitor, basket: &Basket, typed: &Delivery, flaws: &[Flaw]) -> String {
     let lang = visitor.lang;
     let title = lang.pick("ご注文の確認", "Confirm your order");
-    let problems: String = flaws
+    let problems = flaws
         .iter()
         .map(|flaw| format!("<li>{}</li>", problem(*flaw, lang)))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let problems = if problems.is_empty() {
         problems
     } else {

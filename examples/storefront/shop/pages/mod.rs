@@ -132,7 +132,7 @@ fn token(visitor: &Visitor) -> String {
 
 /// What an order or a basket comes to.
 fn bill(lang: Lang, lines: &[OrderLine]) -> String {
-    let rows: String = lines
+    let rows = lines
         .iter()
         .map(|line| {
             format!(
@@ -142,7 +142,8 @@ fn bill(lang: Lang, lines: &[OrderLine]) -> String {
                 goods::shown(goods::yen(line.yen * line.quantity)),
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let total = goods::yen(lines.iter().map(|line| line.yen * line.quantity).sum());
     format!(
         r#"<table class="bill">

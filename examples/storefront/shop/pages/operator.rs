@@ -19,7 +19,7 @@ pub(crate) fn attempts(
 ) -> String {
     let lang = visitor.lang;
     let title = lang.pick("カウンターの裏側", "Behind the counter");
-    let waiting: String = held
+    let waiting = held
         .iter()
         .map(|held| {
             let (heading, basis) = story::told(&held.record.kind, lang);
@@ -30,7 +30,8 @@ pub(crate) fn attempts(
                 esc(&basis)
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let waiting = if waiting.is_empty() {
         String::new()
     } else {
@@ -39,10 +40,11 @@ pub(crate) fn attempts(
             lang.pick("人の確認を待っている証拠", "Evidence that waits for a person")
         )
     };
-    let attempts: String = stories
+    let attempts = stories
         .iter()
         .map(|(attempt, timeline)| one(attempt, timeline, lang))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let attempts = if attempts.is_empty() {
         format!("<p>{}</p>", lang.pick("まだ何もありません。", "Nothing yet."))
     } else {
@@ -62,7 +64,7 @@ pub(crate) fn attempts(
 fn one(attempt: &StoredAttempt, timeline: &[Record], lang: Lang) -> String {
     let expected = &attempt.expected;
     let start = expected.created_at;
-    let rows: String = timeline
+    let rows = timeline
         .iter()
         .map(|record| {
             let (heading, basis) = story::told(&record.kind, lang);
@@ -78,7 +80,7 @@ fn one(attempt: &StoredAttempt, timeline: &[Record], lang: Lang) -> String {
                 esc(&basis),
             )
         })
-        .collect();
+        .collect::<Vec<_>>().concat();
     let payment = attempt.payment.as_ref().map(ToString::to_string).unwrap_or_default();
     format!(
         r#"<article class="attempt" data-test="attempt" data-order="{order}" data-status="{status}">

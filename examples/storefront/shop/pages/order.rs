@@ -68,7 +68,7 @@ pub(crate) fn looking(shop: &Shop, visitor: &Visitor) -> String {
 pub(crate) fn list(shop: &Shop, visitor: &Visitor, orders: &[(Order, OrderStanding)]) -> String {
     let lang = visitor.lang;
     let title = lang.pick("ご注文の履歴", "Your orders");
-    let rows: String = orders
+    let rows = orders
         .iter()
         .map(|(order, standing)| {
             format!(
@@ -81,7 +81,7 @@ pub(crate) fn list(shop: &Shop, visitor: &Visitor, orders: &[(Order, OrderStandi
                 words(*standing, lang).0,
             )
         })
-        .collect();
+        .collect::<Vec<_>>().concat();
     let body = if rows.is_empty() {
         format!(
             "<p>{}</p>",

@@ -9,7 +9,7 @@ use super::{Frame, token};
 
 pub(crate) fn shelf(shop: &Shop, visitor: &Visitor, basket: &Basket) -> String {
     let lang = visitor.lang;
-    let goods: String = CATALOGUE
+    let goods = CATALOGUE
         .iter()
         .map(|article| {
             format!(
@@ -29,7 +29,7 @@ pub(crate) fn shelf(shop: &Shop, visitor: &Visitor, basket: &Basket) -> String {
                 add = lang.pick("かごに入れる", "Add to basket"),
             )
         })
-        .collect();
+        .collect::<Vec<_>>().concat();
     let frame = Frame {
         basket: Some(basket.count()),
         ..Frame::of(shop, visitor, lang.pick("お茶と道具", "Tea and tools"))
