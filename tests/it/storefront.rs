@@ -13,7 +13,7 @@ mod wiring;
 use std::time::Duration;
 
 use kessai::MerchantReference;
-use kessai::mock::stripe::{DeliveryFault, Landed, MockStripe, Page, TestCard};
+use kessai::mock::stripe::{DeliveryFault, Fault, Landed, MockStripe, Operation, Page, TestCard};
 use scraper::{Html, Selector};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -568,6 +568,88 @@ async fn an_order_that_was_edited_after_it_was_paid_for_is_not_shipped() {
     let seen = browser.get(&format!("/orders/{order}")).await.unwrap();
     assert_eq!(seen.standing(), Some("paid"));
     assert!(!store.records(&order).await.contains(&"fulfilled"));
+}
+
+#[tokio::test]
+async fn money_that_went_back_before_the_parcel_left_keeps_the_parcel_here_and_waits_for_a_person() {
+    let store = Store::open().await;
+    let (browser, order, page) = store.order().await;
+    pay(&page).await;
+    store.mock.quiet(PATIENCE).await.unwrap();
+    let session = store.mock.merchant().sessions()[0].id.clone();
+    store.mock.merchant().refund(&session, None).unwrap();
+    assert_eq!(store.round().await, 0);
+    let seen = browser.get(&format!("/orders/{order}")).await.unwrap();
+    assert_eq!(seen.standing(), Some("refunded"));
+    let seen = browser.get(&store.shop.operator_path()).await.unwrap();
+    assert_eq!(values(&seen.body, "[data-test=attempt]", "data-status"), ["refunded"]);
+    assert!(!store.records(&order).await.contains(&"fulfilled"));
+}
+
+#[tokio::test]
+async fn a_paid_order_is_shipped_at_once_by_the_loop_beside_the_pages() {
+    let store = Store::open().await;
+    let work = tokio::spawn(fulfilment::run(store.shop.clone()));
+    let (browser, order, page) = store.order().await;
+    pay(&page).await;
+    let path = format!("/orders/{order}");
+    let start = std::time::Instant::now();
+    // Far less than the loop waits between two sweeps: it was the message that rang.
+    while browser.get(&path).await.unwrap().standing() != Some("shipped") {
+        assert!(start.elapsed() < Duration::from_secs(8), "it was not shipped");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    work.abort();
+}
+
+#[tokio::test]
+async fn when_the_gateway_cannot_be_asked_the_page_says_nothing_that_it_does_not_know() {
+    let store = Store::open().await;
+    let (browser, _, page) = store.order().await;
+    let cancelled = back(&page.cancel().await.unwrap());
+    let returned = cancelled.replace("/cancel?", "/return?");
+    let down = store
+        .mock
+        .fault(Fault::Unavailable)
+        .on(Operation::RetrieveSession)
+        .times(50)
+        .arm();
+    let seen = browser.get(&returned).await.unwrap();
+    assert_eq!((seen.status, seen.standing()), (200, Some("confirming")));
+    assert_eq!(values(&seen.body, "meta[http-equiv=refresh]", "content"), ["3"]);
+    let seen = browser.get(&cancelled).await.unwrap();
+    assert_eq!(seen.standing(), Some("cancelled"));
+    assert!(!seen.body.contains("Nothing was charged"), "nobody knows that yet");
+    assert!(down.hits() > 0);
+    down.disarm();
+    store.mock.clock().advance(Duration::from_secs(5));
+    let seen = browser.get(&cancelled).await.unwrap();
+    assert!(seen.body.contains("Nothing was charged"));
+}
+
+#[tokio::test]
+async fn an_unreachable_gateway_at_checkout_keeps_the_order_and_says_so() {
+    let store = Store::open().await;
+    let browser = store.browser();
+    browser.choose("chasen", "1").await.unwrap();
+    let lost = store
+        .mock
+        .fault(Fault::LostReply)
+        .on(Operation::CreateSession)
+        .times(50)
+        .arm();
+    let seen = browser.check_out().await.unwrap();
+    assert_eq!((seen.status, seen.standing()), (503, Some("no-page")));
+    lost.disarm();
+    let order = browser.latest_order().await.unwrap();
+    let again = browser.post(&format!("/orders/{order}/pay"), &[]).await.unwrap();
+    pay(&store.payment_page(&again).await).await;
+    assert_eq!(store.round().await, 1);
+    assert_eq!(
+        store.sessions_of(&order),
+        1,
+        "the page that was opened and not heard of is the one that was paid"
+    );
 }
 
 // --- every page ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kessai::{StoreError, SweepPolicy};
+use kessai::{PaymentStatus, StoreError, SweepPolicy};
 
 use super::Shop;
 use super::book::{BookError, Fulfilled};
@@ -67,6 +67,12 @@ async fn ship_all(shop: &Shop) -> Result<u32, WorkError> {
             tracing::error!(order = %due.order, "the order is not what was paid for; it stays here for a person to look at");
             continue;
         }
+        // The right to ship came with the money. If that went back since, somebody decides whether the parcel still leaves.
+        let attempt = shop.cashier().ledger().attempt(&due.attempt).await?;
+        if !attempt.is_some_and(|attempt| may_leave(attempt.status)) {
+            tracing::warn!(order = %due.order, "the money went back; the order stays here for a person to look at");
+            continue;
+        }
         match shop
             .book()
             .fulfil(due.order.clone(), due.key.clone(), shop.now())
@@ -81,6 +87,11 @@ async fn ship_all(shop: &Shop) -> Result<u32, WorkError> {
         }
     }
     Ok(shipped)
+}
+
+/// Is the money still here?
+pub(crate) fn may_leave(status: PaymentStatus) -> bool {
+    matches!(status, PaymentStatus::Authorized | PaymentStatus::Captured)
 }
 
 /// What can go wrong with a round.

@@ -77,7 +77,7 @@ struct Inner {
 pub(crate) enum OpeningError {
     Book(BookError),
     Address(ConfigError),
-    /// The origins of the payment page are not fit for a header.
+    /// An origin, of the shop or of the payment page, is none.
     Origins,
 }
 
@@ -86,7 +86,7 @@ impl std::fmt::Display for OpeningError {
         match self {
             Self::Book(error) => error.fmt(f),
             Self::Address(error) => error.fmt(f),
-            Self::Origins => f.write_str("the origins of the payment page are not fit for a header"),
+            Self::Origins => f.write_str("an origin, of the shop or of the payment page, is none"),
         }
     }
 }
@@ -98,11 +98,10 @@ impl Shop {
     pub(crate) fn open(parts: Parts) -> Result<Self, OpeningError> {
         // The same check as for the gateway's addresses: an origin, HTTPS unless it is this machine.
         Addresses::new(&parts.public_url, PAYMENT_PATH).map_err(OpeningError::Address)?;
-        let host = parts
-            .public_url
-            .split_once("://")
-            .map_or("", |(_, rest)| rest.trim_end_matches('/'))
-            .to_owned();
+        // What browsers send as `Host`: without the port that belongs to the scheme.
+        let host = url::Url::parse(&parts.public_url)
+            .map(|url| url.authority().to_owned())
+            .map_err(|_| OpeningError::Origins)?;
         let policy = format!(
             "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
             parts.page_origins.join(" ")

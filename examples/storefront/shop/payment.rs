@@ -50,10 +50,12 @@ pub(crate) async fn returned(
         return Ok(visitor.page(&shop, StatusCode::NOT_FOUND, page));
     };
     let known = OrderStanding::of(&shop, &order).await?;
+    let asked = back.standing == Standing::NotPaid;
     let shown = match known {
-        // The ledger has nothing to say yet. Whether the gateway was asked just now is in the standing.
-        OrderStanding::Unpaid(Why::Untried) if back.cancelled => OrderStanding::Unpaid(Why::Left),
-        OrderStanding::Unpaid(Why::Untried) if back.standing == Standing::AskAgain => OrderStanding::Confirming,
+        // The ledger knows of nothing. What the page may say depends on whether the gateway was asked just now.
+        OrderStanding::Unpaid(Why::Untried) if back.cancelled && asked => OrderStanding::Unpaid(Why::Left),
+        OrderStanding::Unpaid(Why::Untried) if back.cancelled => OrderStanding::Unpaid(Why::SaidToHaveLeft),
+        OrderStanding::Unpaid(Why::Untried) if !asked => OrderStanding::Confirming,
         known => known,
     };
     let page = pages::order::after_payment(&shop, &visitor, &order, shown);

@@ -2,8 +2,8 @@
 
 use kessai::{PaymentStatus, StoreError};
 
-use super::Shop;
 use super::book::Order;
+use super::{Shop, fulfilment};
 
 /// Where an order stands, for the shopper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) enum OrderStanding {
     Paid,
     /// Paid and sent.
     Shipped,
+    /// The money went back.
+    Refunded,
     /// The shopper did what was to be done; the money is on its way, or a person has to look at it.
     Pending,
     /// It could not be found out just now.
@@ -25,8 +27,10 @@ pub(crate) enum OrderStanding {
 pub(crate) enum Why {
     /// Nothing happened yet.
     Untried,
-    /// The shopper left the payment page by its way back.
+    /// The shopper left the payment page by its way back, and the gateway says that nothing was paid.
     Left,
+    /// The same, as far as the browser says. The gateway could not be asked just now.
+    SaidToHaveLeft,
     /// The payment failed.
     Failed,
     /// The payment page ran out of time.
@@ -36,14 +40,20 @@ pub(crate) enum Why {
 impl OrderStanding {
     /// Where this order stands now.
     pub(crate) async fn of(shop: &Shop, order: &Order) -> Result<Self, StoreError> {
+        let ledger = shop.cashier().ledger();
+        let attempts = ledger.attempts_of(&order.reference).await?;
+        if attempts.iter().any(|attempt| attempt.status == PaymentStatus::Refunded) {
+            return Ok(Self::Refunded);
+        }
         if order.fulfilled_at.is_some() {
             return Ok(Self::Shipped);
         }
-        let ledger = shop.cashier().ledger();
-        if ledger.fulfilment_of(&order.reference).await?.is_some() {
-            return Ok(Self::Paid);
+        if let Some(right) = ledger.fulfilment_of(&order.reference).await? {
+            let paying = attempts.iter().find(|attempt| *attempt.reference() == right.attempt);
+            let stays = paying.is_some_and(|attempt| fulfilment::may_leave(attempt.status));
+            // Otherwise a person looks at it before anything is sent.
+            return Ok(if stays { Self::Paid } else { Self::Pending });
         }
-        let attempts = ledger.attempts_of(&order.reference).await?;
         let Some(latest) = attempts.last() else {
             return Ok(Self::Unpaid(Why::Untried));
         };
@@ -63,7 +73,7 @@ impl OrderStanding {
         match self {
             Self::Paid | Self::Confirming => Some(3),
             Self::Pending => Some(15),
-            Self::Shipped | Self::Unpaid(_) => None,
+            Self::Shipped | Self::Refunded | Self::Unpaid(_) => None,
         }
     }
 }

@@ -141,10 +141,11 @@ fn name(standing: OrderStanding) -> &'static str {
     match standing {
         OrderStanding::Paid => "paid",
         OrderStanding::Shipped => "shipped",
+        OrderStanding::Refunded => "refunded",
         OrderStanding::Pending => "pending",
         OrderStanding::Confirming => "confirming",
         OrderStanding::Unpaid(Why::Untried) => "unpaid",
-        OrderStanding::Unpaid(Why::Left) => "cancelled",
+        OrderStanding::Unpaid(Why::Left | Why::SaidToHaveLeft) => "cancelled",
         OrderStanding::Unpaid(Why::Failed) => "declined",
         OrderStanding::Unpaid(Why::Expired) => "expired",
     }
@@ -154,7 +155,7 @@ fn tone(standing: OrderStanding) -> &'static str {
     match standing {
         OrderStanding::Paid | OrderStanding::Shipped => "good",
         OrderStanding::Pending | OrderStanding::Confirming => "wait",
-        OrderStanding::Unpaid(_) => "open",
+        OrderStanding::Refunded | OrderStanding::Unpaid(_) => "open",
     }
 }
 
@@ -167,6 +168,13 @@ fn words(standing: OrderStanding, lang: Lang) -> (&'static str, &'static str) {
         OrderStanding::Shipped => (
             lang.pick("お支払い済み・発送しました", "Paid and sent"),
             lang.pick("ご注文ありがとうございました。", "Thank you for your order."),
+        ),
+        OrderStanding::Refunded => (
+            lang.pick("返金いたしました", "Refunded"),
+            lang.pick(
+                "お支払いいただいた金額をお返ししました。",
+                "What you paid has been sent back to you.",
+            ),
         ),
         OrderStanding::Pending => (
             lang.pick("ご入金をお待ちしています", "Waiting for the money"),
@@ -194,6 +202,13 @@ fn words(standing: OrderStanding, lang: Lang) -> (&'static str, &'static str) {
             lang.pick(
                 "ご請求は発生していません。よろしければ、もう一度お支払いいただけます。",
                 "Nothing was charged. You can pay whenever you like.",
+            ),
+        ),
+        OrderStanding::Unpaid(Why::SaidToHaveLeft) => (
+            lang.pick("お支払いページから戻りました", "You left the payment page"),
+            lang.pick(
+                "お支払いがまだの場合は、もう一度お進みください。同じご注文が二重に請求されることはありません。",
+                "If you have not paid, you can do so now. One order is never charged twice.",
             ),
         ),
         OrderStanding::Unpaid(Why::Failed) => (
