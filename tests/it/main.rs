@@ -16,6 +16,7 @@
 mod axum_intake;
 mod cashier;
 mod compile_fail;
+mod examples;
 mod gmopg;
 mod guard;
 mod interop;
@@ -27,6 +28,7 @@ mod mock_stripe;
 mod money;
 mod properties;
 mod redaction;
+mod storefront;
 mod stripe;
 mod support;
 mod vectors;
