@@ -88,6 +88,20 @@ async fn without_idle_time_every_call_connects() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_is_given_up_after_its_time() {
+    let server = Server::saying(answer(200, "", "ok")).await;
+    let transport = HttpTransport::builder()
+        .pool_idle(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    for (pause, connections) in [(0, 1), (20, 1), (700, 2)] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        transport.send(get(&server.url("/")), limits()).await.unwrap();
+        assert_eq!(server.accepted(), connections, "after {pause} ms");
+    }
+}
+
+#[tokio::test]
 async fn a_kept_connection_that_the_gateway_closed_is_replaced() {
     let closing = vec![answer(200, "", "ok")[0].clone(), Step::Close];
     let server = Server::saying(closing).await;
