@@ -95,7 +95,9 @@ impl Cashier {
             return Ok(None);
         };
         // The gateway's part names another checkout: two tabs were mixed up, by accident or not (PAY-13).
-        if hint.subject.checkout.is_some() && hint.subject.checkout != attempt.checkout {
+        let other_page = hint.subject.checkout.is_some() && hint.subject.checkout != attempt.checkout;
+        let other_attempt = hint.subject.attempt.is_some_and(|named| named != *attempt.reference());
+        if other_page || other_attempt {
             return Ok(None);
         }
         let note = if hint.cancelled {

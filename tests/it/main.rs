@@ -15,11 +15,16 @@
 
 mod axum_intake;
 mod cashier;
+mod compile_fail;
+mod gmopg;
+mod guard;
 mod kept_link;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
 mod mock_stripe;
 mod money;
+mod properties;
 mod stripe;
 mod support;
+mod vectors;

@@ -39,6 +39,16 @@ impl Scripted {
         self
     }
 
+    /// An answer that need not be text.
+    pub fn answer_bytes(&self, status: u16, body: Vec<u8>) -> &Self {
+        let response = http::Response::builder()
+            .status(status)
+            .body(Bytes::from(body))
+            .unwrap();
+        self.0.lock().unwrap().answers.push_back(Ok(response));
+        self
+    }
+
     pub fn fail(&self, kind: TransportErrorKind) -> &Self {
         self.0.lock().unwrap().answers.push_back(Err(kind));
         self
