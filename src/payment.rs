@@ -235,11 +235,9 @@ impl GatewayWord {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let kept: String = text.chars().filter(char::is_ascii_graphic).take(64).collect();
+        let refused = |text: &str| check_text("the gateway's word", text).is_err();
         // What was kept is looked at too: letters that fell out between digits no longer keep them apart.
-        if [text, &kept]
-            .into_iter()
-            .any(|text| check_text("the gateway's word", text).is_err())
-        {
+        if refused(text) || (!text.starts_with(&kept) && refused(&kept)) {
             return Self("withheld".to_owned());
         }
         Self(kept)

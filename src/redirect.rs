@@ -306,7 +306,9 @@ impl Redirect {
         let (status, body) = match self {
             Self::Get(url) => {
                 // The text is visible ASCII, so it always is a header value.
-                if let Ok(location) = HeaderValue::from_str(url.as_str()) {
+                if let Ok(mut location) = HeaderValue::from_str(url.as_str()) {
+                    // A bearer token, so it does not print with the response.
+                    location.set_sensitive(true);
                     headers.insert(header::LOCATION, location);
                 }
                 (StatusCode::SEE_OTHER, Bytes::new())

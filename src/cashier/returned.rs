@@ -177,7 +177,9 @@ fn see_other(callback: &Callback, attempt: &StoredAttempt) -> Response<Bytes> {
     response
         .headers_mut()
         .insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if let Ok(location) = HeaderValue::from_str(&location) {
+    if let Ok(mut location) = HeaderValue::from_str(&location) {
+        // The token in it does not print with the response.
+        location.set_sensitive(true);
         response.headers_mut().insert(header::LOCATION, location);
     }
     response

@@ -272,8 +272,15 @@ proptest! {
         match STRIPE.verify(&signed(&body)) {
             Err(refused) => prop_assert!(matches!(refused, VerifyError::Payload(_)), "{}", refused),
             Ok(proven) => {
-                // What was read is JSON to another reader as well, and says what that one finds.
-                let read: Value = serde_json::from_slice(&body).unwrap();
+                // What was read is JSON to a reader of all of it as well, and says what that one finds. Half of a surrogate pair
+                // in a value that nobody reads is the one thing they differ in.
+                let read: Value = match serde_json::from_slice(&body) {
+                    Ok(read) => read,
+                    Err(error) => {
+                        prop_assert!(error.to_string().contains("surrogate"), "{}", error);
+                        return Ok(());
+                    }
+                };
                 let notification = proven.into_value();
                 let kind = read["type"].as_str().unwrap();
                 prop_assert_eq!(&notification.kind, &GatewayWord::new(kind));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kessai::transport::{BoxFuture, CallLimits, Transport, TransportError, TransportErrorKind};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Scripted(Arc<Mutex<Script>>);
 
 #[derive(Debug, Default)]
@@ -15,6 +15,13 @@ struct Script {
     answers: VecDeque<Result<http::Response<Bytes>, TransportErrorKind>>,
     requests: Vec<http::Request<Bytes>>,
     pauses: Vec<Duration>,
+}
+
+/// Prints nothing of what was sent, like the transport that ships.
+impl std::fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scripted(..)")
+    }
 }
 
 impl Scripted {
@@ -52,6 +59,11 @@ impl Scripted {
     pub fn fail(&self, kind: TransportErrorKind) -> &Self {
         self.0.lock().unwrap().answers.push_back(Err(kind));
         self
+    }
+
+    /// Forgets the answers that were not asked for.
+    pub fn clear(&self) {
+        self.0.lock().unwrap().answers.clear();
     }
 
     pub fn requests(&self) -> Vec<http::Request<Bytes>> {
