@@ -24,6 +24,7 @@
 //! | gateway | feature | redirect | notification | status query | more |
 //! | --- | --- | --- | --- | --- | --- |
 //! | Stripe Checkout Sessions | `stripe` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
+//! | GMO Payment Gateway, Link Type Plus | `gmopg` | link | unsigned: a hint | yes | expire, capture, void, refund |
 //!
 //! # Features
 //!
@@ -31,7 +32,7 @@
 //! | --- | --- | --- |
 //! | `reqwest` | yes | the HTTP client; without it, bring a [`Transport`](transport::Transport) |
 //! | `rustls` | yes | TLS for it |
-//! | `stripe`, `all-gateways` | | the gateways |
+//! | `stripe`, `gmopg`, `all-gateways` | | the gateways |
 //! | `sqlite` | | `ledgers::SqliteLedger` |
 //! | `axum` | | an extractor that keeps the raw body, and responses |
 //! | `tracing` | | notices |
@@ -87,7 +88,7 @@ pub use self::error::{ConfigError, Error, ErrorKind, Outcome, VerifyError};
 pub use self::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
 pub use self::form::{FormBody, FormError, Params, path_segment};
 pub use self::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Gateways, Refund, RefundReceipt, Void};
-pub use self::guard::{CardDataKind, CardDataSighted, check_text};
+pub use self::guard::{CardDataKind, CardDataSighted, check_name, check_text};
 pub use self::ledger::{Accepted, Applied, ExpectedPayment, Judgement, Ledger, Mismatch, StoreError};
 pub use self::money::{Currency, Money, MoneyError};
 pub use self::payment::{CaptureMode, GatewayWord, Move, PaymentSnapshot, PaymentStatus};

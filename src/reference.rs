@@ -161,6 +161,8 @@ pub struct GatewayId(Cow<'static, str>);
 impl GatewayId {
     /// Stripe Checkout Sessions.
     pub const STRIPE: Self = Self::from_static("stripe");
+    /// GMO Payment Gateway, Link Type Plus.
+    pub const GMOPG: Self = Self::from_static("gmopg");
 
     /// A name known at compile time: lower-case letters, digits and `-`.
     #[must_use]

@@ -1,4 +1,8 @@
 //! The gateways, one folder and one feature each.
 
+#[cfg(feature = "gmopg")]
+pub mod gmopg;
+#[allow(dead_code, reason = "a build may have no gateway")]
+mod setup;
 #[cfg(feature = "stripe")]
 pub mod stripe;

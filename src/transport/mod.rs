@@ -6,6 +6,8 @@
 mod client;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod retry;
+mod retry_after;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,9 +17,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use self::client::{Client, RetryPolicy};
+pub use self::client::Client;
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{HttpTransport, HttpTransportBuilder};
+pub use self::retry::RetryPolicy;
 use crate::error::Error;
 
 /// A boxed future that can be sent between threads.
@@ -67,9 +70,9 @@ pub enum TransportErrorKind {
     Connect,
     /// The deadline passed after the request may have been sent.
     Timeout,
-    /// The connection broke after the request may have been sent.
+    /// The connection broke after the request may have been sent, or what came over it is not HTTP.
     Broken,
-    /// An answer came that is larger than the limit, compressed, or not HTTP. The gateway may have acted.
+    /// An answer came that is larger than the limit, or compressed. The gateway may have acted.
     Reply,
 }
 
