@@ -49,6 +49,8 @@
 mod addresses;
 mod callback;
 pub mod cashier;
+#[cfg(feature = "__charset")]
+pub mod charset;
 mod checkout;
 mod clock;
 #[cfg(feature = "conformance")]
@@ -75,6 +77,8 @@ pub mod sign;
 mod trace;
 pub mod transport;
 mod verified;
+#[cfg(feature = "__xml")]
+mod xml;
 
 pub use self::addresses::Addresses;
 pub use self::callback::{Callback, CallbackError, CallbackLimits};

@@ -94,8 +94,16 @@ impl Cashier {
         let Ok(hint) = gateway.returned(callback) else {
             return Ok(None);
         };
-        // The gateway's part names another checkout: two tabs were mixed up, by accident or not (PAY-13).
+        // The gateway's part names another checkout or attempt: two tabs were mixed up, by accident or not (PAY-13).
         if hint.subject.checkout.is_some() && hint.subject.checkout != attempt.checkout {
+            return Ok(None);
+        }
+        if hint
+            .subject
+            .attempt
+            .as_ref()
+            .is_some_and(|named| named != attempt.reference())
+        {
             return Ok(None);
         }
         let note = if hint.cancelled {

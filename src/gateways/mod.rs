@@ -1,4 +1,6 @@
 //! The gateways, one folder and one feature each.
 
+#[cfg(feature = "sbps")]
+pub mod sbps;
 #[cfg(feature = "stripe")]
 pub mod stripe;
