@@ -20,5 +20,7 @@ mod ledger;
 mod ledger_crash;
 mod ledger_race;
 mod money;
+mod sbps;
+mod sbps_desk;
 mod stripe;
 mod support;

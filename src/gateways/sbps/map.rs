@@ -228,7 +228,8 @@ fn class(method: &str) -> Option<Class> {
     }
 }
 
-fn said(result: &str, method: &str, payinfo: &str, capture: CaptureMode) -> PaymentStatus {
+/// What the words of a result mean.
+pub(super) fn said(result: &str, method: &str, payinfo: &str, capture: CaptureMode) -> PaymentStatus {
     // Rakuten Pay reports changes of amount and sales under the same result (sheet, below the table).
     let rakuten_news = method == "rakuten" && ["R01", "R02", "R03"].iter().any(|code| payinfo.starts_with(code));
     match (result, class(method)) {

@@ -49,7 +49,7 @@ use crate::verified::Verified;
 ///     SigningKeys::new(SigningKey::new("0f3a7c5e19b24d6880aa5c3e71f2d4b69e8c1a07")?),
 ///     Addresses::new("https://shop.example", "/pay/sbps")?,
 /// )
-/// .api(ApiKey::new("password-of-the-api-type")?)
+/// .api(ApiKey::new("basic-word-of-the-api-type")?)
 /// .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

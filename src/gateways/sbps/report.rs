@@ -14,10 +14,12 @@ use std::fmt;
 
 use http::Method;
 
+use super::map;
 use crate::callback::Callback;
 use crate::charset::{self, RawParams, Reading};
 use crate::error::VerifyError;
 use crate::form::FormError;
+use crate::payment::{CaptureMode, PaymentStatus};
 use crate::sign::{Joined, JoinedHash, SigningKeys};
 use crate::verified::Verified;
 
@@ -85,6 +87,19 @@ impl Report {
     pub fn value(&self, field: &str) -> &str {
         let found = self.values.iter().find(|(name, _)| *name == field);
         found.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// What its words mean by themselves, at a shop that captures at the given time. Whether it answers a form of ours,
+    /// and whether it may pay anything, is another question.
+    #[must_use]
+    pub fn means(&self, capture: CaptureMode) -> PaymentStatus {
+        let used = self.value("res_pay_method");
+        let method = if used.is_empty() {
+            self.value("pay_method")
+        } else {
+            used
+        };
+        map::said(self.value("res_result"), method, self.value("res_payinfo_key"), capture)
     }
 
     fn read(params: &RawParams<'_>, channel: Channel, reading: Reading) -> Result<Self, VerifyError> {
