@@ -23,6 +23,7 @@
 //!
 //! | gateway | feature | redirect | notification | status query | more |
 //! | --- | --- | --- | --- | --- | --- |
+//! | SB Payment Service, link type | `sbps` | form in `Shift_JIS` | SHA-1 over joined values: a reason to ask, or by choice more | with the API type | capture, void, refund |
 //! | Stripe Checkout Sessions | `stripe` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
 //!
 //! # Features
@@ -31,7 +32,7 @@
 //! | --- | --- | --- |
 //! | `reqwest` | yes | the HTTP client; without it, bring a [`Transport`](transport::Transport) |
 //! | `rustls` | yes | TLS for it |
-//! | `stripe`, `all-gateways` | | the gateways |
+//! | `sbps`, `stripe`, `all-gateways` | | the gateways |
 //! | `sqlite` | | `ledgers::SqliteLedger` |
 //! | `axum` | | an extractor that keeps the raw body, and responses |
 //! | `tracing` | | notices |

@@ -10,7 +10,7 @@ use kessai::ledger::{Ledger, RecordKind, StoredAttempt};
 use kessai::ledgers::MemoryLedger;
 use kessai::{
     Callback, Cashier, CheckoutRequest, Clock, GatewayId, MerchantReference, OpenError, PaymentStatus, PostForm,
-    Redirect, Standing, SweepPolicy,
+    Redirect, Standing, SweepPolicy, Trust,
 };
 
 use crate::sbps::{Fields, TRACKING_ID, accepted, answer, asking, body, credit, settling, shop, tea, with};
@@ -69,6 +69,16 @@ impl Desk {
         self.cashier.returned(&GatewayId::SBPS, callback).await
     }
 
+    /// How each change of the attempt's state was proven.
+    async fn proofs(&self, attempt: &StoredAttempt) -> Vec<Trust> {
+        let timeline = self.cashier.ledger().timeline(attempt.reference()).await.unwrap();
+        let trust = |kind: RecordKind| match kind {
+            RecordKind::Applied { trust, .. } => Some(trust),
+            _ => None,
+        };
+        timeline.into_iter().filter_map(|record| trust(record.kind)).collect()
+    }
+
     async fn paid_orders(&self) -> usize {
         let mut orders = 0;
         while let Some(due) = self.cashier.next_fulfilment().await.unwrap() {
@@ -101,12 +111,14 @@ async fn a_card_payment_is_reported_asked_about_on_the_return_and_fulfilled_once
     assert!(script.requests().is_empty());
     assert_eq!(desk.paid_orders().await, 0);
     assert_eq!(desk.attempt("EC-1").await.status, PaymentStatus::Pending);
+    assert_eq!(desk.proofs(&attempt).await, [Trust::KeyedHash]);
 
     script.answer(200, credit("1", "2"));
     let page = desk.come_back("return", &attempt, body(Channel::Return, &report)).await;
     assert_eq!(page.standing, Standing::Paid);
     assert!(page.see_other.is_some(), "a reload must not post again");
     assert_eq!(script.requests().len(), 1);
+    assert_eq!(desk.proofs(&attempt).await, [Trust::KeyedHash, Trust::StatusQuery]);
     assert_eq!(desk.paid_orders().await, 1);
 
     // Delivered again and again, reloaded, swept: nothing more comes of it.

@@ -1,6 +1,6 @@
 //! The calls to the API type: what is sent, and how the answer is read. Pure, so that each can be tested as text.
 //!
-//! XML in Shift_JIS under HTTP Basic. The hash runs over the leaf values in document order, then the key, as Shift_JIS. Answers
+//! XML in `Shift_JIS` under HTTP Basic. The hash runs over the leaf values in document order, then the key, as `Shift_JIS`. Answers
 //! carry no hash: trust rests on TLS (sheet, "Status query"). The worked examples are `pub_api_*` in
 //! `tests/vectors/sbps.json`.
 

@@ -261,14 +261,14 @@ impl SbpsBuilder {
         self
     }
 
-    /// The item name of every order. Default `ご注文商品一式`. At most 40 bytes of Shift_JIS; at least one character beyond ASCII,
+    /// The item name of every order. Default `ご注文商品一式`. At most 40 bytes of `Shift_JIS`; at least one character beyond ASCII,
     /// because that is what keeps the hashes of the two channels apart; no `/` and no `:`.
     pub fn item_name(mut self, item_name: impl Into<String>) -> Self {
         self.item_name = item_name.into();
         self
     }
 
-    /// Sends the order's lines as detail rows. Their names have to fit Shift_JIS and 40 bytes; an order with one that does
+    /// Sends the order's lines as detail rows. Their names have to fit `Shift_JIS` and 40 bytes; an order with one that does
     /// not is refused. Default: no rows.
     pub fn details(mut self) -> Self {
         self.details = true;
@@ -371,7 +371,9 @@ impl SbpsBuilder {
             });
         }
         let name = &self.item_name;
-        let fits = charset::encode_unambiguous(name).is_ok_and(|bytes| bytes.len() <= LONGEST_NAME);
+        // The two channels hash it in two encodings, and the bytes have to part within it.
+        let fits = charset::encode_unambiguous(name)
+            .is_ok_and(|bytes| bytes.len() <= LONGEST_NAME && !name.as_bytes().starts_with(&bytes));
         let odd = name.trim() != name || name.chars().any(|c| c.is_control() || matches!(c, '/' | ':'));
         if name.is_ascii() || !fits || odd {
             return Err(ConfigError::Bounds {

@@ -4,7 +4,7 @@
 //! hashed: credit3d2 99661 001 <customer> <order> SHOP-ORDER ご注文商品一式 1320 0 0 0 https://... 20261101101500 600 + key
 //! ```
 //!
-//! As UTF-8, although the browser posts it in Shift_JIS. The worked example is `cmp_a01_no_details` in `tests/vectors/sbps.json`.
+//! As UTF-8, although the browser posts it in `Shift_JIS`. The worked example is `cmp_a01_no_details` in `tests/vectors/sbps.json`.
 
 use super::config::Config;
 use super::jst;

@@ -1,9 +1,9 @@
 //! A result as SBPS reports it, to our server (A02-1) or through the browser (A03-1), and the check of its hash.
 //!
 //! ```text
-//! body:   service_type=0&amount=1320&...&sps_hashcode=B895393B...   any order, Shift_JIS, percent-encoded
+//! body:   service_type=0&amount=1320&...&sps_hashcode=B895393B...   any order, `Shift_JIS`, percent-encoded
 //! hashed: credit3d2 99661 001 CUST000042 ... 20261101101633 600     the values in FIELDS' order, nothing between, key behind
-//! A02-1:  SHA-1 over the text in UTF-8                              A03-1: SHA-1 over the Shift_JIS bytes as they came
+//! A02-1:  SHA-1 over the text in UTF-8                              A03-1: SHA-1 over the `Shift_JIS` bytes as they came
 //! ```
 //!
 //! The worked example is `cmp_a02_credit_ok` in `tests/vectors/sbps.json`, the published ones are `pub_a02_ok_published` and
@@ -68,7 +68,7 @@ pub(super) const FIELDS: [&str; 34] = [
 pub enum Channel {
     /// A02-1, from SBPS's server to ours: hashed as UTF-8.
     Notification,
-    /// A03-1, through the browser: hashed as the Shift_JIS bytes that came.
+    /// A03-1, through the browser: hashed as the `Shift_JIS` bytes that came.
     Return,
 }
 
