@@ -4,6 +4,7 @@
 //! written again no longer is what the gateway signed (the most frequent complaint about every peer, `peers.md` 2.2).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -73,6 +74,7 @@ pub struct Callback {
     headers: HeaderMap,
     body: Bytes,
     received_at: SystemTime,
+    peer: Option<IpAddr>,
 }
 
 impl Callback {
@@ -103,7 +105,16 @@ impl Callback {
             headers: parts.headers,
             body,
             received_at,
+            peer: None,
         })
+    }
+
+    /// Adds who sent it: the address of the connection's other end, never a header that a sender can write. It proves
+    /// nothing; a gateway may be told to compare it.
+    #[must_use]
+    pub fn with_peer(mut self, peer: IpAddr) -> Self {
+        self.peer = Some(peer);
+        self
     }
 
     /// The checks that need no body, for a framework that reads it afterwards.
@@ -174,6 +185,12 @@ impl Callback {
         &self.body
     }
 
+    /// The address of the connection's other end, if the store passed it on.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
     /// When it came in.
     #[must_use]
     pub fn received_at(&self) -> SystemTime {
@@ -190,6 +207,7 @@ impl fmt::Debug for Callback {
             headers,
             body,
             received_at,
+            peer,
         } = self;
         f.debug_struct("Callback")
             .field("method", method)
@@ -201,6 +219,7 @@ impl fmt::Debug for Callback {
             .field("headers", &headers.len())
             .field("body_bytes", &body.len())
             .field("received_at", received_at)
+            .field("peer", peer)
             .finish()
     }
 }

@@ -178,6 +178,7 @@ impl Locale {
                 what: "something other than a language tag",
             });
         }
+        guard::check_text("the locale", &tag)?;
         Ok(Self(tag))
     }
 
@@ -401,6 +402,9 @@ impl CheckoutRequestBuilder {
             customer,
         } = self;
         guard::check_text("the merchant reference", order.as_str())?;
+        if let Some(customer) = &customer {
+            guard::check_text("the customer reference", customer.as_str())?;
+        }
         if items.is_empty() {
             let total = total.ok_or(RequestError::Empty { field: "the total" })?;
             items.push(LineItem::new(format!("Order {order}"), total, 1)?);
@@ -621,6 +625,33 @@ mod tests {
         }
         assert!(LineItem::new("表ソ能 \"quotes\" & <b>", yen(1), 1).is_ok());
         assert_eq!(Locale::new("zh-TW").unwrap().language(), "zh");
+    }
+
+    #[test]
+    fn card_data_is_refused_in_every_text() {
+        const NUMBER: &str = "4242424242424242";
+        let tea = || LineItem::new("tea", yen(100), 1).unwrap();
+        let sighted = |refused: RequestError, place: &str| {
+            assert!(
+                matches!(&refused, RequestError::CardData(sighted) if sighted.field == place),
+                "{refused:?}"
+            );
+            assert!(!format!("{refused} {refused:?}").contains("4242"));
+        };
+        sighted(LineItem::new(NUMBER, yen(1), 1).unwrap_err(), "the item name");
+        sighted(LineItem::new("CVV: 123", yen(1), 1).unwrap_err(), "the item name");
+        sighted(
+            Email::new(format!("{NUMBER}@shop.example")).unwrap_err(),
+            "the customer e-mail",
+        );
+        sighted(Locale::new("a-42424242-42424242").unwrap_err(), "the locale");
+        let order = MerchantReference::new("4242-4242-4242-4242").unwrap();
+        let refused = CheckoutRequest::builder(order).item(tea()).build().unwrap_err();
+        sighted(refused, "the merchant reference");
+        let order = MerchantReference::new("EC-1").unwrap();
+        let customer = CustomerReference::new(NUMBER).unwrap();
+        let refused = CheckoutRequest::builder(order).item(tea()).customer(customer).build();
+        sighted(refused.unwrap_err(), "the customer reference");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::money::MoneyError;
+use crate::payment::GatewayWord;
 use crate::reference::{RandomError, ReferenceError};
 use crate::secret::SecretError;
 
@@ -201,7 +202,8 @@ impl Error {
     /// Adds the gateway's own error code. Control characters are dropped and the length is bounded.
     #[must_use]
     pub fn with_code(mut self, code: Option<&str>) -> Self {
-        self.0.code = code.map(printable);
+        // The one word of theirs in an error: it may echo what was sent (PAY-58).
+        self.0.code = code.map(|code| GatewayWord::new(code).as_str().to_owned());
         self
     }
 
@@ -270,7 +272,7 @@ impl Error {
     }
 }
 
-/// Codes and ids come from outside and end in logs: one line, bounded, visible characters only (PAY-38).
+/// Ids come from outside and end in logs: one line, bounded, visible characters only (PAY-38).
 fn printable(text: &str) -> String {
     text.chars().filter(char::is_ascii_graphic).take(100).collect()
 }

@@ -25,6 +25,7 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | SB Payment Service, link type | `sbps` | form in `Shift_JIS` | SHA-1 over joined values: a reason to ask, or by choice more | with the API type | capture, void, refund |
 //! | Stripe Checkout Sessions | `stripe` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
+//! | GMO Payment Gateway, Link Type Plus | `gmopg` | link | unsigned: a hint | yes | expire, capture, void, refund |
 //!
 //! # Features
 //!
@@ -32,7 +33,7 @@
 //! | --- | --- | --- |
 //! | `reqwest` | yes | the HTTP client; without it, bring a [`Transport`](transport::Transport) |
 //! | `rustls` | yes | TLS for it |
-//! | `sbps`, `stripe`, `all-gateways` | | the gateways |
+//! | `gmopg`, `sbps`, `stripe`, `all-gateways` | | the gateways |
 //! | `sqlite` | | `ledgers::SqliteLedger` |
 //! | `axum` | | an extractor that keeps the raw body, and responses |
 //! | `tracing` | | notices |
@@ -92,7 +93,7 @@ pub use self::error::{ConfigError, Error, ErrorKind, Outcome, VerifyError};
 pub use self::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
 pub use self::form::{FormBody, FormError, Params, path_segment};
 pub use self::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Gateways, Refund, RefundReceipt, Void};
-pub use self::guard::{CardDataKind, CardDataSighted, check_text};
+pub use self::guard::{CardDataKind, CardDataSighted, check_name, check_text};
 pub use self::ledger::{Accepted, Applied, ExpectedPayment, Judgement, Ledger, Mismatch, StoreError};
 pub use self::money::{Currency, Money, MoneyError};
 pub use self::payment::{CaptureMode, GatewayWord, Move, PaymentSnapshot, PaymentStatus};
@@ -103,3 +104,8 @@ pub use self::reference::{
 };
 pub use self::secret::{ApiKey, SecretError, SharedToken, SigningKey};
 pub use self::verified::{EvidenceDigest, KeySlot, Trust, Verified};
+
+/// The README's example, compiled and run with the other documentation tests.
+#[cfg(all(doctest, feature = "mock", feature = "sqlite", feature = "axum", feature = "stripe"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::check_text;
 use crate::money::Money;
 
 /// The state of one attempt to pay.
@@ -230,10 +231,16 @@ impl PaymentSnapshot {
 pub struct GatewayWord(String);
 
 impl GatewayWord {
-    /// Keeps the visible ASCII of the text.
+    /// Keeps the visible ASCII of the text, or nothing of a text with card data in it (PAY-58).
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(text.chars().filter(char::is_ascii_graphic).take(64).collect())
+        let kept: String = text.chars().filter(char::is_ascii_graphic).take(64).collect();
+        let refused = |text: &str| check_text("the gateway's word", text).is_err();
+        // What was kept is looked at too: letters that fell out between digits no longer keep them apart.
+        if refused(text) || (!text.starts_with(&kept) && refused(&kept)) {
+            return Self("withheld".to_owned());
+        }
+        Self(kept)
     }
 
     /// The word.
@@ -346,5 +353,8 @@ mod tests {
         let word = GatewayWord::new("paid\r\n2026 INFO all good\u{1b}[31m\u{202e}支払");
         assert_eq!(word.as_str(), "paid2026INFOallgood[31m");
         assert_eq!(GatewayWord::new(&"x".repeat(1000)).as_str().len(), 64);
+        for text in ["4242 4242 4242 4242", "4242あ4242あ4242あ4242", "declined: cvc 123"] {
+            assert_eq!(GatewayWord::new(text).as_str(), "withheld", "{text}");
+        }
     }
 }

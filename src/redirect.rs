@@ -11,6 +11,8 @@ use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::guard::{CardDataSighted, check_name};
+
 /// Where the browser goes.
 #[derive(Clone, Debug)]
 pub enum Redirect {
@@ -33,6 +35,9 @@ pub enum RedirectError {
     /// Credentials, control characters or spaces in it.
     #[error("the address holds something that does not belong there")]
     Characters,
+    /// The name of a form field that is for card data, which no store's page may carry (PAY-58).
+    #[error(transparent)]
+    CardData(#[from] CardDataSighted),
 }
 
 /// The hosts a gateway's hosted payment page may be on. Exact names: look-alikes, user-info tricks and other ports do not
@@ -173,12 +178,14 @@ impl PostForm {
     }
 
     /// Adds a field behind the others. Control characters are refused: a browser turns a line break into another one,
-    /// and the signature over the value would no longer fit.
+    /// and the signature over the value would no longer fit. Names of fields for card data are refused; values are the
+    /// gateway's own, shop numbers and signatures among them, and are not searched.
     pub fn field(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self, RedirectError> {
         let (name, value) = (name.into(), value.into());
         if name.is_empty() || name.chars().chain(value.chars()).any(char::is_control) {
             return Err(RedirectError::Characters);
         }
+        check_name("a form field's name", &name)?;
         self.fields.push((name, value));
         Ok(self)
     }
@@ -299,7 +306,9 @@ impl Redirect {
         let (status, body) = match self {
             Self::Get(url) => {
                 // The text is visible ASCII, so it always is a header value.
-                if let Ok(location) = HeaderValue::from_str(url.as_str()) {
+                if let Ok(mut location) = HeaderValue::from_str(url.as_str()) {
+                    // A bearer token, so it does not print with the response.
+                    location.set_sensitive(true);
                     headers.insert(header::LOCATION, location);
                 }
                 (StatusCode::SEE_OTHER, Bytes::new())
@@ -440,6 +449,21 @@ mod tests {
         let names: Vec<_> = form.fields().map(|(name, _)| name).collect();
         assert_eq!(names, ["b", "a", "b"]);
         assert!(!format!("{form:?}").contains("alert"));
+    }
+
+    #[test]
+    fn a_form_never_has_a_field_for_card_data() {
+        let allowed = AllowedOrigins::new(["https://pay.shop.example"]).unwrap();
+        let form = || PostForm::new(RedirectUrl::new("https://pay.shop.example/", &allowed).unwrap());
+        for name in ["cvv", "card_number", "card[cvc]", "セキュリティコード", "exp_month"] {
+            assert!(
+                matches!(form().field(name, "1"), Err(RedirectError::CardData(_))),
+                "{name}"
+            );
+        }
+        for name in ["order_id", "amount", "item_name", "card_brand"] {
+            assert!(form().field(name, "1").is_ok(), "{name}");
+        }
     }
 
     #[test]

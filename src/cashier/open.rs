@@ -72,7 +72,15 @@ impl Cashier {
                 Expected::Written => return self.send(gateway, &expected, request, true).await,
                 Expected::Paid(attempt) => return Err(OpenError::AlreadyPaid(attempt)),
                 Expected::Open(open) if self.is_same(&open, gateway, request) => {
-                    return self.once_more(gateway, &open, request).await;
+                    match self.once_more(gateway, &open, request).await {
+                        // A page that nobody has the way to is closed, where the gateway can, and another one is made.
+                        Err(OpenError::Gateway(error)) if round < ROUNDS && !open.opened => {
+                            if !self.close_unconfirmed(gateway, &open).await? {
+                                return Err(OpenError::Gateway(error));
+                            }
+                        }
+                        answered => return answered,
+                    }
                 }
                 Expected::Open(open) if round == ROUNDS => {
                     let (attempt, status) = (open.expected.attempt, open.status);
@@ -161,12 +169,15 @@ impl Cashier {
             attempt: attempt.clone(),
             status,
         };
-        if !open.opened {
-            return Err(OpenError::Undecided(attempt.clone()));
-        }
         let gateway = self
             .gateway(&open.expected.gateway)
             .ok_or_else(|| underway(open.status))?;
+        if !open.opened {
+            if self.close_unconfirmed(gateway, open).await? {
+                return Ok(());
+            }
+            return Err(OpenError::Undecided(attempt.clone()));
+        }
         self.ask(open).await?;
         let now = self
             .0
@@ -202,6 +213,22 @@ impl Cashier {
         } else {
             Err(underway(after.status))
         }
+    }
+}
+
+impl Cashier {
+    /// Closes the page of an attempt whose confirmation was lost. Only gateways that know a page by our own reference can;
+    /// with the others the attempt stays undecided.
+    async fn close_unconfirmed(&self, gateway: &Arc<dyn Gateway>, open: &StoredAttempt) -> Result<bool, OpenError> {
+        let Some(expire) = gateway.abilities().expire else {
+            return Ok(false);
+        };
+        let Ok(event) = expire.expire(open, self.now()).await else {
+            return Ok(false);
+        };
+        let _ = self.take_evidence(open, event).await?;
+        let now = self.0.ledger.attempt(open.reference()).await?;
+        Ok(now.is_some_and(|now| now.status.is_final()))
     }
 }
 

@@ -94,16 +94,10 @@ impl Cashier {
         let Ok(hint) = gateway.returned(callback) else {
             return Ok(None);
         };
-        // The gateway's part names another checkout or attempt: two tabs were mixed up, by accident or not (PAY-13).
-        if hint.subject.checkout.is_some() && hint.subject.checkout != attempt.checkout {
-            return Ok(None);
-        }
-        if hint
-            .subject
-            .attempt
-            .as_ref()
-            .is_some_and(|named| named != attempt.reference())
-        {
+        // The gateway's part names another checkout: two tabs were mixed up, by accident or not (PAY-13).
+        let other_page = hint.subject.checkout.is_some() && hint.subject.checkout != attempt.checkout;
+        let other_attempt = hint.subject.attempt.is_some_and(|named| named != *attempt.reference());
+        if other_page || other_attempt {
             return Ok(None);
         }
         let note = if hint.cancelled {
@@ -183,7 +177,9 @@ fn see_other(callback: &Callback, attempt: &StoredAttempt) -> Response<Bytes> {
     response
         .headers_mut()
         .insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if let Ok(location) = HeaderValue::from_str(&location) {
+    if let Ok(mut location) = HeaderValue::from_str(&location) {
+        // The token in it does not print with the response.
+        location.set_sensitive(true);
         response.headers_mut().insert(header::LOCATION, location);
     }
     response

@@ -1,6 +1,10 @@
 //! The gateways, one folder and one feature each.
 
+#[cfg(feature = "gmopg")]
+pub mod gmopg;
 #[cfg(feature = "sbps")]
 pub mod sbps;
+#[allow(dead_code, reason = "a build may have no gateway")]
+mod setup;
 #[cfg(feature = "stripe")]
 pub mod stripe;

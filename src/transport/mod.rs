@@ -6,6 +6,8 @@
 mod client;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod retry;
+mod retry_after;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,9 +17,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use self::client::{Client, RetryPolicy};
+pub use self::client::Client;
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{HttpTransport, HttpTransportBuilder};
+pub use self::retry::RetryPolicy;
 use crate::error::Error;
 
 /// A boxed future that can be sent between threads.
@@ -67,9 +70,9 @@ pub enum TransportErrorKind {
     Connect,
     /// The deadline passed after the request may have been sent.
     Timeout,
-    /// The connection broke after the request may have been sent.
+    /// The connection broke after the request may have been sent, or what came over it is not HTTP.
     Broken,
-    /// An answer came that is larger than the limit, compressed, or not HTTP. The gateway may have acted.
+    /// An answer came that is larger than the limit, or compressed. The gateway may have acted.
     Reply,
 }
 
@@ -137,9 +140,11 @@ pub trait Call: Send + Sync {
     /// The whole request: absolute address, headers, body.
     fn request(&self) -> Result<http::Request<Bytes>, Error>;
 
-    /// Should an unsuccessful answer be tried again? Asked only where [`Call::REPEAT`] allows another try.
+    /// Should an unsuccessful answer (any status but 2xx) be tried again? Asked only where [`Call::REPEAT`] allows another
+    /// try.
     fn advice(&self, response: &http::Response<Bytes>) -> RetryAdvice;
 
-    /// Reads the answer, whatever its status: raw headers and raw body are there.
+    /// Reads the answer, whatever its status: raw headers and raw body are there. Also asked of an answer that another try
+    /// follows: its [`Outcome`](crate::Outcome) counts for the whole call.
     fn reply(&self, response: http::Response<Bytes>) -> Result<Self::Reply, Error>;
 }

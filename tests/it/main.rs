@@ -15,12 +15,24 @@
 
 mod axum_intake;
 mod cashier;
+mod compile_fail;
+mod examples;
+mod gmopg;
+mod guard;
+mod guide;
+mod interop;
 mod kept_link;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
+mod mock_stripe;
 mod money;
+mod properties;
+mod redaction;
 mod sbps;
 mod sbps_desk;
+mod storefront;
 mod stripe;
 mod support;
+mod transport;
+mod vectors;

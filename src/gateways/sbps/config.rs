@@ -9,12 +9,13 @@ use super::Sbps;
 use crate::addresses::Addresses;
 use crate::charset;
 use crate::error::ConfigError;
+use crate::gateways::setup;
 use crate::payment::CaptureMode;
 use crate::redirect::{AllowedOrigins, RedirectUrl, is_loopback, is_safe_scheme};
 use crate::reference::{Environment, MerchantAccount};
 use crate::secret::ApiKey;
 use crate::sign::SigningKeys;
-use crate::transport::{Client, RetryPolicy, Transport};
+use crate::transport::{RetryPolicy, Transport};
 
 /// Where the form is posted to, unless the shop was told another address (sheet, "Endpoints").
 const FORM_TEST: &str = "https://stbfep.sps-system.com/f01/FepBuyInfoReceive.do";
@@ -321,7 +322,7 @@ impl SbpsBuilder {
             bounds: "two numbers",
         })?;
         let client = match &api {
-            Some(_) => client(self.transport, self.policy)?,
+            Some(_) => setup::client(self.transport, self.policy)?,
             None => None,
         };
         let config = Config {
@@ -469,21 +470,6 @@ fn address(setting: &'static str, text: &str, environment: Environment) -> Resul
         });
     }
     Ok(url.origin().ascii_serialization())
-}
-
-#[cfg(feature = "reqwest")]
-fn client(transport: Option<Arc<dyn Transport>>, policy: RetryPolicy) -> Result<Option<Client>, ConfigError> {
-    let transport = match transport {
-        Some(transport) => transport,
-        None => Arc::new(crate::transport::HttpTransport::new()?),
-    };
-    Ok(Some(Client::new(transport, policy)))
-}
-
-#[cfg(not(feature = "reqwest"))]
-#[expect(clippy::unnecessary_wraps, reason = "the same signature as with the HTTP client")]
-fn client(transport: Option<Arc<dyn Transport>>, policy: RetryPolicy) -> Result<Option<Client>, ConfigError> {
-    Ok(transport.map(|transport| Client::new(transport, policy)))
 }
 
 impl fmt::Debug for SbpsBuilder {

@@ -358,8 +358,8 @@ fn subject_of_session(session: &wire::Session<'_>) -> Subject {
 }
 
 /// Other users of the account may write whatever they like into theirs, so what is not a reference of ours is none.
-fn subject_of_metadata(metadata: Option<&wire::Metadata<'_>>) -> Subject {
-    let Some(wire::Metadata { order_id, attempt_id }) = metadata else {
+fn subject_of_metadata(metadata: Option<&wire::Braced<wire::Metadata<'_>>>) -> Subject {
+    let Some(wire::Braced(wire::Metadata { order_id, attempt_id })) = metadata else {
         return Subject::new();
     };
     Subject::new()

@@ -2,8 +2,12 @@
 //! come without notice and are passed over; a known field that comes twice, or is of another type, refuses the message.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::VerifyError;
@@ -24,13 +28,13 @@ pub(super) struct Event<'a> {
     #[serde(borrow)]
     pub(super) account: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) data: Option<EventData<'a>>,
+    data: Option<Braced<EventData<'a>>>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct EventData<'a> {
+struct EventData<'a> {
     #[serde(borrow)]
-    pub(super) object: Option<&'a RawValue>,
+    object: Option<&'a RawValue>,
 }
 
 impl<'a> Event<'a> {
@@ -48,7 +52,7 @@ impl<'a> Event<'a> {
 
     /// The resource inside.
     pub(super) fn resource<T: Deserialize<'a>>(&self) -> Result<Option<T>, VerifyError> {
-        let Some(raw) = self.data.as_ref().and_then(|data| data.object) else {
+        let Some(raw) = self.data.as_ref().and_then(|data| data.0.object) else {
             return Ok(None);
         };
         object(raw.get())
@@ -57,10 +61,33 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Reads a JSON object. The derived readers would take an array of the fields in order as well, which is not the form.
+/// Reads a JSON object.
 pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
-    let starts = text.trim_ascii_start().starts_with('{');
-    if starts { serde_json::from_str(text).ok() } else { None }
+    serde_json::from_str(text).ok().map(|Braced(value)| value)
+}
+
+/// A value that comes in braces. The derived readers would take an array of the fields in order as well, which is not the
+/// documented form.
+pub(super) struct Braced<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Braced<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Open<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Open<T> {
+            type Value = Braced<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Braced)
+            }
+        }
+
+        deserializer.deserialize_map(Open(PhantomData))
+    }
 }
 
 /// A Checkout Session, in an event or in an answer (sheet sections 4 and 8).
@@ -85,7 +112,7 @@ pub(super) struct Session<'a> {
     #[serde(borrow)]
     pub(super) client_reference_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) metadata: Option<Braced<Metadata<'a>>>,
     pub(super) expires_at: Option<u64>,
 }
 
@@ -101,7 +128,7 @@ pub(super) struct PaymentIntent<'a> {
     pub(super) currency: Option<Cow<'a, str>>,
     pub(super) livemode: Option<bool>,
     #[serde(borrow)]
-    pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) metadata: Option<Braced<Metadata<'a>>>,
     #[serde(borrow)]
     pub(super) latest_charge: Option<IdOr<'a, Charge<'a>>>,
 }
@@ -154,11 +181,38 @@ pub(super) struct Metadata<'a> {
 }
 
 /// A plain id, or the object itself where it was expanded.
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub(super) enum IdOr<'a, T> {
-    Id(#[serde(borrow)] Cow<'a, str>),
+    Id(Cow<'a, str>),
     Object(Box<T>),
+}
+
+/// By hand, because the derived reader would first copy the value, and would take an array for the object.
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for IdOr<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = IdOr<'de, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id or an object")
+            }
+
+            fn visit_borrowed_str<E>(self, id: &'de str) -> Result<Self::Value, E> {
+                Ok(IdOr::Id(Cow::Borrowed(id)))
+            }
+
+            fn visit_str<E>(self, id: &str) -> Result<Self::Value, E> {
+                Ok(IdOr::Id(Cow::Owned(id.to_owned())))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(|object| IdOr::Object(Box::new(object)))
+            }
+        }
+
+        deserializer.deserialize_any(Either(PhantomData))
+    }
 }
 
 impl<T> IdOr<'_, T> {

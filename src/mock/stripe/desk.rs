@@ -52,6 +52,14 @@ pub(super) enum Tried {
     Closed,
 }
 
+/// What a form of the page asks for.
+#[derive(Clone, Copy)]
+enum Way {
+    Card,
+    Later,
+    Free,
+}
+
 /// One merchant's books at one moment.
 pub(super) struct Desk<'a> {
     pub(super) account: &'a mut Account,
@@ -113,7 +121,7 @@ impl Desk<'_> {
 
     /// A card was typed on the page.
     pub(super) fn pay_by_card(&mut self, id: &str, card: Presented) -> Result<Tried, ApiError> {
-        if self.session(id)?.status != SessionStatus::Open {
+        if self.closed(id, Way::Card)? {
             return Ok(Tried::Closed);
         }
         let intent = self.intent_of(id)?;
@@ -183,7 +191,7 @@ impl Desk<'_> {
 
     /// The shopper chose to pay later: complete, and not paid.
     pub(super) fn pay_later(&mut self, id: &str, arrives: bool) -> Result<Tried, ApiError> {
-        if self.session(id)?.status != SessionStatus::Open {
+        if self.closed(id, Way::Later)? {
             return Ok(Tried::Closed);
         }
         let intent = self.intent_of(id)?;
@@ -206,11 +214,10 @@ impl Desk<'_> {
 
     /// An order over nothing is confirmed.
     pub(super) fn confirm_free(&mut self, id: &str) -> Result<Tried, ApiError> {
-        let session = self.session(id)?;
-        if session.status != SessionStatus::Open {
+        if self.closed(id, Way::Free)? {
             return Ok(Tried::Closed);
         }
-        session.status = SessionStatus::Complete;
+        self.session(id)?.status = SessionStatus::Complete;
         self.tell_session("checkout.session.completed", id);
         Ok(Tried::Complete)
     }
@@ -469,6 +476,25 @@ impl Desk<'_> {
                 .post(self.delivery_faults, &self.account.id, endpoint, event, self.time);
         }
         Ok(())
+    }
+
+    /// Whether the session had ended before. An open one refuses ways to pay that its page does not offer.
+    fn closed(&mut self, id: &str, way: Way) -> Result<bool, ApiError> {
+        let session = self.session(id)?;
+        if session.status != SessionStatus::Open {
+            return Ok(true);
+        }
+        let ask = &session.ask;
+        let offered = match way {
+            Way::Free => ask.amount == 0,
+            Way::Card => ask.amount > 0 && ask.methods.iter().any(|method| method == "card"),
+            Way::Later => ask.amount > 0 && delayed_method(&ask.methods).is_some(),
+        };
+        if offered {
+            Ok(false)
+        } else {
+            Err(ApiError::refused("This page does not offer that."))
+        }
     }
 
     fn session(&mut self, id: &str) -> Result<&mut Session, ApiError> {

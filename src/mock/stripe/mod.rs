@@ -265,7 +265,7 @@ impl MockStripeBuilder {
             World::new(settings, Ids::new()?, self.retry_after),
         ));
         let client = http_client(ACKNOWLEDGE_WITHIN)?;
-        let background = webhook::deliver(Arc::clone(&shared), http_client(ACKNOWLEDGE_WITHIN)?);
+        let background = webhook::deliver(Arc::clone(&shared), client.clone());
         let front = Front::start(
             self.port,
             Arc::new(Desk {

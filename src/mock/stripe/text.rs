@@ -263,7 +263,7 @@ mod tests {
             .into_iter()
             .chain([Notice::Declined, Notice::NotAuthenticated]);
         for each in all {
-            assert!(notice(each, true).chars().any(|c| !c.is_ascii()), "{each:?}");
+            assert!(!notice(each, true).is_ascii(), "{each:?}");
             assert!(
                 notice(each, false).is_ascii() && !notice(each, false).is_empty(),
                 "{each:?}"

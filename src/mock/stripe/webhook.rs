@@ -444,7 +444,8 @@ fn body_of(event: &Event) -> Arc<[u8]> {
 /// The same body with one digit changed: in the amount, if there is one.
 fn tampered(body: &[u8]) -> Arc<[u8]> {
     let text = String::from_utf8_lossy(body);
-    let start = text.find("\"amount").unwrap_or(0);
+    let amounts = ["\"amount_total\":", "\"amount\":", "\"amount"];
+    let start = amounts.iter().find_map(|name| text.find(name)).unwrap_or(0);
     let mut bytes = body.to_vec();
     if let Some(digit) = bytes.iter_mut().skip(start).find(|byte| byte.is_ascii_digit()) {
         *digit = if *digit == b'9' { b'1' } else { *digit + 1 };

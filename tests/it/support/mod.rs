@@ -1,6 +1,7 @@
 //! What several test modules share.
 
 pub mod scripted;
+pub mod tree;
 pub mod world;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kessai::transport::{BoxFuture, CallLimits, Transport, TransportError, TransportErrorKind};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Scripted(Arc<Mutex<Script>>);
 
 #[derive(Debug, Default)]
@@ -15,6 +15,13 @@ struct Script {
     answers: VecDeque<Result<http::Response<Bytes>, TransportErrorKind>>,
     requests: Vec<http::Request<Bytes>>,
     pauses: Vec<Duration>,
+}
+
+/// Prints nothing of what was sent, like the transport that ships.
+impl std::fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scripted(..)")
+    }
 }
 
 impl Scripted {
@@ -39,9 +46,24 @@ impl Scripted {
         self
     }
 
+    /// An answer that need not be text.
+    pub fn answer_bytes(&self, status: u16, body: Vec<u8>) -> &Self {
+        let response = http::Response::builder()
+            .status(status)
+            .body(Bytes::from(body))
+            .unwrap();
+        self.0.lock().unwrap().answers.push_back(Ok(response));
+        self
+    }
+
     pub fn fail(&self, kind: TransportErrorKind) -> &Self {
         self.0.lock().unwrap().answers.push_back(Err(kind));
         self
+    }
+
+    /// Forgets the answers that were not asked for.
+    pub fn clear(&self) {
+        self.0.lock().unwrap().answers.clear();
     }
 
     pub fn requests(&self) -> Vec<http::Request<Bytes>> {

@@ -1,0 +1,377 @@
+#![doc = include_str!("docs.md")]
+
+mod calls;
+mod config;
+mod map;
+mod sign;
+mod wire;
+
+use std::fmt;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+
+use self::calls::{Access, Change, ChangeDeal, CreateLink, Deal, RejectLink, SearchTrade};
+use self::config::Config;
+pub use self::config::{GmoPgBuilder, LinkType};
+use self::wire::Fields;
+use crate::addresses::Addresses;
+use crate::callback::Callback;
+use crate::checkout::{Checkout, CheckoutRequest, RequestError};
+use crate::error::{Error, ErrorKind, VerifyError};
+use crate::event::{PaymentEvent, Received, ReturnHint, Subject};
+use crate::form::Params;
+use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, Void};
+use crate::ledger::{ExpectedPayment, StoredAttempt};
+use crate::money::{Currency, Money};
+use crate::payment::PaymentStatus;
+use crate::redirect::AllowedOrigins;
+use crate::reference::{AttemptReference, Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount};
+use crate::secret::ApiKey;
+use crate::transport::{BoxFuture, Client};
+use crate::verified::Verified;
+
+/// One shop at GMO-PG, on its Link Type Plus pages.
+///
+/// ```
+/// use kessai::gateways::gmopg::GmoPg;
+/// use kessai::{Addresses, ApiKey, Environment, MerchantAccount};
+///
+/// let gmo = GmoPg::builder(
+///     MerchantAccount::new("tshop00099661")?,
+///     ApiKey::new("kq7w2x9e")?,
+///     "shop01",
+///     Environment::Sandbox,
+///     Addresses::new("https://shop.example", "/pay/gmo")?,
+/// )
+/// .methods(["credit", "cvs"])
+/// .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct GmoPg {
+    config: Config,
+    client: Option<Client>,
+}
+
+impl GmoPg {
+    /// Starts with what is required: shop id and shop password, the id of the page's settings made in the shop admin
+    /// screen, the environment, and the store's addresses.
+    pub fn builder(
+        shop_id: MerchantAccount,
+        shop_pass: ApiKey,
+        config_id: impl Into<String>,
+        environment: Environment,
+        addresses: Addresses,
+    ) -> GmoPgBuilder {
+        GmoPgBuilder::new(shop_id, shop_pass, config_id.into(), environment, addresses)
+    }
+
+    /// Reads a result notification, at once and without any network. It is unsigned: whoever knows the shop id and an order
+    /// can post one, so all it gives is what to ask about.
+    pub fn read_notification(&self, callback: &Callback) -> Result<Subject, VerifyError> {
+        let sources = &self.config.sources;
+        if !sources.is_empty() && !callback.peer().is_some_and(|peer| sources.contains(&peer)) {
+            return Err(VerifyError::Malformed("the sender's address is not in the list"));
+        }
+        let fields = Fields::of_form(callback.body())?;
+        let shop = fields.text("ShopID").ok_or(VerifyError::Missing("ShopID"))?;
+        if shop != self.config.shop_id.as_str() {
+            return Err(VerifyError::Malformed("the notification is about another shop"));
+        }
+        if fields.filled("Currency").is_some_and(|currency| currency != "JPN") {
+            return Err(VerifyError::Malformed("the notification is in another currency"));
+        }
+        let order = fields.filled("OrderID").ok_or(VerifyError::Missing("OrderID"))?;
+        let order = AttemptReference::new(order).map_err(|_| VerifyError::Malformed("the OrderID is none of ours"))?;
+        let access = fields.filled("AccessID").and_then(|id| GatewayReference::new(id).ok());
+        Ok(Subject::new().with_attempt(Some(order)).with_payment(access))
+    }
+
+    /// Does a result notification say what was written down for this attempt? It is asked about in either case; a store
+    /// can use the answer to notice somebody who guesses.
+    pub fn notification_agrees(&self, callback: &Callback, attempt: &StoredAttempt) -> Result<bool, VerifyError> {
+        let subject = self.read_notification(callback)?;
+        let fields = Fields::of_form(callback.body())?;
+        // The shopper pays amount and tax together, and this crate sends no tax (trap 4).
+        let charged = fields.amount("Amount").zip(fields.amount("Tax").or(Some(0)));
+        let charged = charged.map(|(amount, tax)| Money::new(amount + tax, Currency::JPY));
+        let same_payment = attempt.payment.is_none() || attempt.payment == subject.payment;
+        Ok(subject.attempt.as_ref() == Some(attempt.reference())
+            && charged == Some(attempt.expected.amount)
+            && same_payment)
+    }
+
+    fn client(&self) -> Result<&Client, Error> {
+        self.client.as_ref().ok_or_else(|| {
+            Error::config("no transport: turn the `reqwest` feature on, or give the builder a transport")
+        })
+    }
+
+    /// Asks for each offered method in turn: a deal is known only under the method it was made with, and the shopper chose
+    /// that on the page.
+    async fn search(&self, attempt: &StoredAttempt, at: SystemTime) -> Result<Verified<Option<Deal>>, Error> {
+        let client = self.client()?;
+        let mut last = None;
+        for method in &self.config.methods {
+            let call = SearchTrade::new(&self.config, attempt, &method.pay_type, at);
+            let answer = client.ask(&call, &self.config.shop_pass, at).await?;
+            let found = answer.value().is_some();
+            last = Some(answer);
+            if found {
+                break;
+            }
+        }
+        last.ok_or_else(|| Error::config("no payment method is configured"))
+    }
+
+    /// What an order about a deal by card needs, asked for anew: the deal's password is never kept.
+    async fn access(&self, attempt: &StoredAttempt) -> Result<(Access, PaymentStatus), Error> {
+        let found = self.search(attempt, SystemTime::UNIX_EPOCH).await?.into_value();
+        let nothing = || Error::request("no payment is known for this attempt yet");
+        let deal = found.ok_or_else(nothing)?;
+        let status = deal.event.snapshot.status;
+        Ok((deal.access.ok_or_else(nothing)?, status))
+    }
+
+    async fn change(&self, access: &Access, change: Change) -> Result<RefundReceipt, Error> {
+        self.client()?
+            .call(&ChangeDeal::new(&self.config, access, change))
+            .await
+    }
+}
+
+impl Gateway for GmoPg {
+    fn id(&self) -> GatewayId {
+        GatewayId::GMOPG
+    }
+
+    fn account(&self) -> &MerchantAccount {
+        &self.config.shop_id
+    }
+
+    fn environment(&self) -> Environment {
+        self.config.environment
+    }
+
+    fn pages(&self) -> &AllowedOrigins {
+        &self.config.pages
+    }
+
+    fn plan(&self, request: &CheckoutRequest) -> Result<AttemptPlan, RequestError> {
+        map::plan(request)
+    }
+
+    fn checkout<'a>(
+        &'a self,
+        expected: &'a ExpectedPayment,
+        request: &'a CheckoutRequest,
+    ) -> BoxFuture<'a, Result<Checkout, Error>> {
+        Box::pin(async move {
+            if request.content() != expected.content {
+                return Err(Error::request(
+                    "the request is not the one that was written down for this attempt",
+                ));
+            }
+            match self.config.link {
+                LinkType::Parameter => calls::parameter_link(&self.config, expected, request),
+                LinkType::Key => {
+                    self.client()?
+                        .call(&CreateLink::new(&self.config, expected, request)?)
+                        .await
+                }
+            }
+        })
+    }
+
+    fn receive<'a>(&'a self, callback: &'a Callback) -> BoxFuture<'a, Result<Received, VerifyError>> {
+        Box::pin(std::future::ready(self.read_notification(callback).map(Received::Hint)))
+    }
+
+    fn returned(&self, callback: &Callback) -> Result<ReturnHint, VerifyError> {
+        let query = callback.query().unwrap_or_default();
+        let query =
+            Params::parse(query.as_bytes()).map_err(|_| VerifyError::Malformed("the return's query is not a form"))?;
+        let body = Fields::of_form(callback.body())?;
+        let given_up = self.config.addresses.is_cancel(callback.target());
+        // By POST as seen, by GET as it may be (unconfirmed); never by both.
+        let result = match (query.value("result"), body.text("result")) {
+            (Some(_), Some(_)) => return Err(VerifyError::Malformed("the result is there more than once")),
+            (result, None) | (None, result) => result,
+        };
+        // A reload of the return page comes without one.
+        let Some(result) = result else {
+            return Ok(ReturnHint {
+                subject: Subject::new(),
+                cancelled: given_up,
+            });
+        };
+        let bytes = sign::open_result(result, &self.config.shop_pass)?;
+        let payload = VerifyError::Payload("the result is not of the documented form");
+        let text = std::str::from_utf8(&bytes).map_err(|_| payload)?;
+        let result: wire::ReturnResult<'_> = serde_json::from_str(text).map_err(|_| payload)?;
+        let result = result.transactionresult;
+        let order = AttemptReference::new(result.order_id.as_ref()).map_err(|_| payload)?;
+        let access = result.access_id.filter(|id| !id.is_empty());
+        let access = access.and_then(|id| GatewayReference::new(id).ok());
+        Ok(ReturnHint {
+            subject: Subject::new().with_attempt(Some(order)).with_payment(access),
+            // The shopper left before paying.
+            cancelled: given_up || result.result.as_deref() == Some("PAYSTART"),
+        })
+    }
+
+    fn acknowledge(&self, _about: Result<&Received, &VerifyError>, ack: Ack) -> http::Response<Bytes> {
+        // HTTP 200 and exactly one digit: taken, or not taken and to be sent again.
+        let mut reply = http::Response::new(Bytes::from_static(match ack {
+            Ack::Done => b"0",
+            Ack::Retry | Ack::Refused => b"1",
+        }));
+        reply
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        reply
+    }
+
+    fn status<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>> {
+        Box::pin(async move {
+            self.search(attempt, at).await?.try_map(|found| match found {
+                Some(deal) => Ok(deal.event),
+                None => map::unused(attempt, &self.config, at).ok_or_else(unreadable),
+            })
+        })
+    }
+
+    fn abilities(&self) -> Abilities<'_> {
+        Abilities::none()
+            .with_expire(self)
+            .with_capture(self)
+            .with_void(self)
+            .with_refund(self)
+    }
+}
+
+impl Expire for GmoPg {
+    fn expire<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>> {
+        Box::pin(async move {
+            self.client()?
+                .call(&RejectLink::new(&self.config, attempt.reference()))
+                .await?;
+            // Closing undoes no payment, so what there is decides; without a deal nothing can begin any more.
+            self.search(attempt, at).await?.try_map(|found| match found {
+                Some(deal) => Ok(deal.event),
+                None => map::closed(attempt, &self.config, at).ok_or_else(unreadable),
+            })
+        })
+    }
+}
+
+impl Capture for GmoPg {
+    fn capture<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        amount: Option<Money>,
+        _key: &'a IdempotencyKey,
+        _at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let (access, status) = self.access(attempt).await?;
+            if status != PaymentStatus::Authorized {
+                return Err(not_in_state());
+            }
+            if amount.is_some_and(|amount| amount != Money::new(access.total(), Currency::JPY)) {
+                return Err(Error::request(
+                    "this gateway captures the authorized amount and no other",
+                ));
+            }
+            self.change(&access, Change::Sales).await.map(|_| ())
+        })
+    }
+}
+
+impl Void for GmoPg {
+    fn void<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        _key: &'a IdempotencyKey,
+        _at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let (access, status) = self.access(attempt).await?;
+            if status != PaymentStatus::Authorized {
+                return Err(not_in_state());
+            }
+            self.change(&access, Change::Void).await.map(|_| ())
+        })
+    }
+}
+
+impl Refund for GmoPg {
+    fn refund<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        amount: Option<Money>,
+        _key: &'a IdempotencyKey,
+        _at: SystemTime,
+    ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
+        Box::pin(async move {
+            let (access, status) = self.access(attempt).await?;
+            if !matches!(status, PaymentStatus::Captured | PaymentStatus::PartiallyRefunded) {
+                return Err(not_in_state());
+            }
+            let total = access.total();
+            if let Some(back) = amount.filter(|back| back.minor_units() != total) {
+                let left = total.checked_sub(back.minor_units()).filter(|left| *left > 0);
+                let left = left.filter(|_| back.currency() == Currency::JPY && back.minor_units() > 0);
+                let left =
+                    left.ok_or_else(|| Error::request("the amount to give back is not a part of what is left"))?;
+                return self.change(&access, Change::Amount(left)).await;
+            }
+            // Which of the three fits depends on windows that are unconfirmed. Each is tried only after a clear refusal of
+            // the one before, and the state was asked for just now (sheet section "Refund").
+            let mut refusal = not_in_state();
+            for change in [Change::Void, Change::Return, Change::ReturnLater] {
+                match self.change(&access, change).await {
+                    Err(error) if error.code() == Some(NOT_POSSIBLE) => refusal = error,
+                    answer => return answer,
+                }
+            }
+            Err(refusal)
+        })
+    }
+}
+
+/// Not possible for this state.
+const NOT_POSSIBLE: &str = "E11010003";
+
+fn not_in_state() -> Error {
+    let outcome = crate::error::Outcome::NotSent;
+    Error::new(
+        ErrorKind::Conflict,
+        outcome,
+        "the payment is in a state that does not allow this",
+    )
+}
+
+fn unreadable() -> Error {
+    Error::protocol("the answer cannot be read as a status of this order")
+}
+
+impl fmt::Debug for GmoPg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, client } = self;
+        f.debug_struct("GmoPg")
+            .field("config", config)
+            .field("client", client)
+            .finish()
+    }
+}

@@ -1,0 +1,140 @@
+//! GMO-PG's keyed concatenations, pure (sheet sections "Create hosted payment" and "Return", 2026-11-23).
+//!
+//! ```text
+//! return:          result = base64 text "." lower-case hex of SHA-256 (base64 text as received, then the shop password)
+//! parameter link:  .../v1/plus/{ShopID}/checkout/{α}.{γ}    α = base64 of the JSON, γ = SHA-256 (α, then the shop password)
+//! ```
+//!
+//! A plain hash over text and a short password is no MAC: what it covers is a hint and never a proof (PAY-24).
+
+use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding as _};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::error::VerifyError;
+use crate::secret::ApiKey;
+
+/// Checks a `result` value and gives the bytes it carries. The text is hashed as it came, before anything is decoded.
+pub(super) fn open_result(result: &str, shop_pass: &ApiKey) -> Result<Vec<u8>, VerifyError> {
+    let malformed = || VerifyError::Malformed("the result is not a text and a hash with one dot between");
+    let (text, hash) = result.split_once('.').ok_or_else(malformed)?;
+    let hex = hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if text.is_empty() || !hex {
+        return Err(malformed());
+    }
+    if !bool::from(hash_of(text, shop_pass).as_bytes().ct_eq(hash.as_bytes())) {
+        return Err(VerifyError::Mismatch);
+    }
+    decode(text).ok_or(VerifyError::Payload("the result is not base64"))
+}
+
+/// Either alphabet, with or without padding: which one GMO-PG uses is unconfirmed, and the hash covers the text as it came.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let decoded = match (text.contains(['-', '_']), text.ends_with('=')) {
+        (false, true) => Base64::decode_vec(text),
+        (false, false) => Base64Unpadded::decode_vec(text),
+        (true, true) => Base64Url::decode_vec(text),
+        (true, false) => Base64UrlUnpadded::decode_vec(text),
+    };
+    decoded.ok()
+}
+
+/// The last path segment of a parameter link. The JSON gets spaces at its end until its base64 text has no character that
+/// could mean something in a path, because the alphabet is unconfirmed.
+pub(super) fn parameter_segment(json: &str, shop_pass: &ApiKey) -> Option<String> {
+    // A space inside shifts what follows, so besides the end the beginning is tried.
+    let candidates = (0..3).flat_map(|before| (0..3).map(move |after| (before, after)));
+    let text = candidates
+        .map(|(before, after)| {
+            let inner = json.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))?;
+            Some(format!("{{{}{inner}{}}}", " ".repeat(before), " ".repeat(after)))
+        })
+        .map(|padded| padded.map(|padded| Base64::encode_string(padded.as_bytes())))
+        .find(|text| text.as_ref().is_none_or(|text| !text.contains(['+', '/', '='])))
+        .flatten()?;
+    let hash = hash_of(&text, shop_pass);
+    Some(format!("{text}.{hash}"))
+}
+
+fn hash_of(text: &str, shop_pass: &ApiKey) -> String {
+    let mut hash = Sha256::new();
+    hash.update(text.as_bytes());
+    hash.update(shop_pass.expose().as_bytes());
+    base16ct::lower::encode_string(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass() -> ApiKey {
+        ApiKey::new("kq7w2x9e").unwrap()
+    }
+
+    fn signed(text: &str) -> String {
+        format!("{text}.{}", hash_of(text, &pass()))
+    }
+
+    #[test]
+    fn only_a_text_and_its_own_whole_hash_are_opened() {
+        let good = signed("e30");
+        assert_eq!(open_result(&good, &pass()).unwrap(), b"{}");
+        for bad in [
+            String::new(),
+            ".".to_owned(),
+            "e30".to_owned(),
+            "e30.".to_owned(),
+            good[3..].to_owned(),
+            format!("{good}."),
+            format!("{good}0"),
+            good[..good.len() - 1].to_owned(),
+            good.to_uppercase(),
+            format!("e31.{}", &good[4..]),
+            format!(" {good}"),
+            signed("e30").replace('.', ".."),
+        ] {
+            assert!(open_result(&bad, &pass()).is_err(), "{bad}");
+        }
+        let other = ApiKey::new("another9").unwrap();
+        assert_eq!(open_result(&good, &other), Err(VerifyError::Mismatch));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        let good = signed("eyJhIjoxfQ");
+        for at in 0..good.len() {
+            for bit in 0..7 {
+                let mut bytes = good.clone().into_bytes();
+                bytes[at] ^= 1 << bit;
+                if let Ok(text) = String::from_utf8(bytes) {
+                    assert!(open_result(&text, &pass()).is_err(), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_base64_is_refused_although_it_is_signed() {
+        for text in ["e3", "e30==", "e3 0", "{}", "e30=\u{3000}", "+-8"] {
+            assert!(open_result(&signed(text), &pass()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_segment_is_safe_in_a_path() {
+        for json in [
+            "{\"a\":\"1\"}",
+            "{\"a\":\"ご注文\"}",
+            "{\"a\":\"???>>>\"}",
+            "{\"a\":\"~~~~\"}",
+        ] {
+            if let Some(segment) = parameter_segment(json, &pass()) {
+                let (text, hash) = segment.split_once('.').unwrap();
+                assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{segment}");
+                assert_eq!(hash.len(), 64);
+                assert!(open_result(&segment, &pass()).is_ok());
+            }
+        }
+        assert!(parameter_segment("no object", &pass()).is_none());
+    }
+}

@@ -1,0 +1,9 @@
+//! Nor is it judged.
+use kessai::PaymentEvent;
+use kessai::ledger::StoredAttempt;
+
+fn judge(stored: &StoredAttempt, event: PaymentEvent) {
+    let _ = stored.judge(event); //~ E0308
+}
+
+fn main() {}
