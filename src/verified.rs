@@ -6,7 +6,7 @@
 //!
 //! ```compile_fail
 //! use kessai::Verified;
-//! let forged = Verified { value: "paid", proof: todo!() };
+//! let forged = Verified { value: "paid", proof: unreachable!() };
 //! ```
 
 use std::fmt;

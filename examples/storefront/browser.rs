@@ -115,6 +115,13 @@ impl Browser {
         }
     }
 
+    /// What it sends as `Cookie`.
+    pub(crate) fn cookies(&self) -> String {
+        let jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join("; ")
+    }
+
     fn keep_cookies(&self, headers: &HeaderMap) -> Result<(), Failure> {
         let mut jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
         for cookie in headers.get_all(SET_COOKIE) {
@@ -127,12 +134,9 @@ impl Browser {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Seen, Failure> {
-        let cookies = {
-            let jar = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
-            let pairs: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            pairs.join("; ")
-        };
-        let request = request.header("accept-language", self.language).header(COOKIE, cookies);
+        let request = request
+            .header("accept-language", self.language)
+            .header(COOKIE, self.cookies());
         let answer = request.send().await?;
         self.keep_cookies(answer.headers())?;
         Ok(Seen {

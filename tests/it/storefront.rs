@@ -405,16 +405,29 @@ async fn a_form_from_another_site_or_under_another_name_is_refused_even_with_the
     browser.choose("sencha", "1").await.unwrap();
     let token = browser.form_token().await.unwrap();
     let client = reqwest::Client::new();
-    for site in ["cross-site", "same-site", "none"] {
+    let (browser, token) = (&browser, &token);
+    let send = |site: &'static str| {
         let request = client
-            .post(format!("{}/checkout", store.url))
+            .post(format!("{}/basket", store.url))
+            .header("cookie", browser.cookies())
             .header("sec-fetch-site", site)
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(format!("form_token={token}&name=A&email=a%40b.example&address=C"));
-        assert_eq!(request.send().await.unwrap().status(), 403, "{site}");
+            .body(format!("form_token={token}&article=sencha&quantity=2"));
+        async move { request.send().await.unwrap().status() }
+    };
+    for site in ["cross-site", "same-site", "none"] {
+        assert_eq!(send(site).await, 403, "{site}");
+        assert_eq!(total(browser).await, "¥2,120", "{site}");
     }
+    send("same-origin").await;
+    assert_eq!(total(browser).await, "¥3,740", "what the others would have done");
     let renamed = client.get(&store.url).header("host", "evil.example");
     assert_eq!(renamed.send().await.unwrap().status(), 421);
+}
+
+async fn total(browser: &Browser) -> String {
+    let basket = browser.get("/basket").await.unwrap();
+    select(&basket.body, "[data-test=total]").pop().unwrap()
 }
 
 #[tokio::test]

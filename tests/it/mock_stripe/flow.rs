@@ -410,3 +410,40 @@ async fn a_cashier_lives_in_the_gateways_time() {
     assert!(due.done().await.unwrap());
     assert!(cashier.next_fulfilment().await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn what_is_not_expanded_is_an_id() {
+    let shop = Shop::open().await;
+    let attempt = shop.paid().await;
+    let path = format!("/v1/checkout/sessions/{}", id_of(&attempt));
+    let plain = shop.get(&path).await.json();
+    let intent = plain["payment_intent"].as_str().unwrap().to_owned();
+    let one = shop.get(&format!("{path}?expand[0]=payment_intent")).await.json();
+    assert_eq!(one["payment_intent"]["id"], intent.as_str());
+    assert!(one["payment_intent"]["latest_charge"].is_string());
+    // Escaped brackets and brackets without an index mean the same.
+    for two in [
+        "expand[0]=payment_intent.latest_charge",
+        "expand%5B%5D=payment_intent.latest_charge",
+    ] {
+        let two = shop.get(&format!("{path}?{two}")).await.json();
+        assert_eq!(two["payment_intent"]["latest_charge"]["amount_captured"], 3960);
+    }
+    for refused in [
+        "expand[0]=charges",
+        "expand[0]=payment_intent.customer",
+        "expand=payment_intent",
+        "expand[0]=",
+    ] {
+        assert_eq!(
+            shop.get(&format!("{path}?{refused}")).await.refusal().0,
+            400,
+            "{refused}"
+        );
+    }
+    let found = shop
+        .get(&format!("/v1/checkout/sessions?payment_intent={intent}"))
+        .await
+        .json();
+    assert_eq!(found["data"][0]["id"], id_of(&attempt));
+}
