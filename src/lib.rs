@@ -23,9 +23,9 @@
 //!
 //! | gateway | feature | redirect | notification | status query | more |
 //! | --- | --- | --- | --- | --- | --- |
-//! | SB Payment Service, link type | `sbps` | form in `Shift_JIS` | SHA-1 over joined values: a reason to ask, or by choice more | with the API type | capture, void, refund |
 //! | Stripe Checkout Sessions | `stripe` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
 //! | GMO Payment Gateway, Link Type Plus | `gmopg` | link | unsigned: a hint | yes | expire, capture, void, refund |
+//! | SB Payment Service, link type | `sbps` | form in `Shift_JIS` | SHA-1 over joined values: a reason to ask, or by choice more | with the API type | capture, void, refund |
 //!
 //! # Features
 //!

@@ -28,6 +28,7 @@ use crate::checkout::{Checkout, CheckoutRequest, RequestError};
 use crate::error::{Error, VerifyError};
 use crate::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
 use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Gateway, Refund, RefundReceipt, Void};
+use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::Money;
 use crate::redirect::{AllowedOrigins, PostForm, Redirect};
@@ -89,11 +90,7 @@ impl Sbps {
 
     /// The form of an attempt, for those who send it themselves. The same attempt gives the same form.
     pub fn purchase_form(&self, expected: &ExpectedPayment, request: &CheckoutRequest) -> Result<PostForm, Error> {
-        if request.content() != expected.content {
-            return Err(Error::request(
-                "the request is not the one that was written down for this attempt",
-            ));
-        }
+        expected.check_request(request)?;
         purchase::form(&self.config, expected, request)
     }
 
@@ -101,10 +98,7 @@ impl Sbps {
         let api = self.config.api.as_ref().ok_or_else(|| {
             Error::config("this shop is configured without the API type, so there is nothing that can be asked")
         })?;
-        let client = self.client.as_ref().ok_or_else(|| {
-            Error::config("no transport: turn the `reqwest` feature on, or give the builder a transport")
-        })?;
-        Ok((client, api))
+        Ok((setup::needed(self.client.as_ref())?, api))
     }
 
     fn order(&self, attempt: &StoredAttempt, what: What, at: SystemTime) -> Result<(&Client, Order), Error> {
