@@ -661,7 +661,12 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
     };
 
     script.answer(200, &*authorized).answer(200, CHANGED);
-    abilities.capture.unwrap().capture(&stored, None, &key).await.unwrap();
+    abilities
+        .capture
+        .unwrap()
+        .capture(&stored, None, &key, start())
+        .await
+        .unwrap();
     let (path, body) = sent();
     assert_eq!(path, "/payment/AlterTran.idPass");
     assert!(
@@ -670,14 +675,14 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
     );
 
     script.answer(200, &*authorized).answer(200, CHANGED);
-    abilities.void.unwrap().void(&stored, &key).await.unwrap();
+    abilities.void.unwrap().void(&stored, &key, start()).await.unwrap();
     assert!(sent().1.ends_with("&JobCd=VOID"));
 
     script.answer(200, RECORDED).answer(200, CHANGED);
     let receipt = abilities
         .refund
         .unwrap()
-        .refund(&stored, Some(yen(320)), &key)
+        .refund(&stored, Some(yen(320)), &key, start())
         .await
         .unwrap();
     assert_eq!(receipt.reference.as_str(), "2611011016311111111111878655");
@@ -691,7 +696,12 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
         .answer(200, impossible)
         .answer(200, impossible)
         .answer(200, CHANGED);
-    abilities.refund.unwrap().refund(&stored, None, &key).await.unwrap();
+    abilities
+        .refund
+        .unwrap()
+        .refund(&stored, None, &key, start())
+        .await
+        .unwrap();
     let jobs: Vec<String> = script
         .requests()
         .iter()
@@ -709,7 +719,12 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
 
     // A lost reply is unknown: the next way back is not tried.
     script.answer(200, RECORDED).fail(TransportErrorKind::Timeout);
-    let error = abilities.refund.unwrap().refund(&stored, None, &key).await.unwrap_err();
+    let error = abilities
+        .refund
+        .unwrap()
+        .refund(&stored, None, &key, start())
+        .await
+        .unwrap_err();
     assert_eq!(error.outcome(), Outcome::Unknown);
     assert_eq!(script.requests().len(), 2);
 
@@ -723,7 +738,7 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
             abilities
                 .refund
                 .unwrap()
-                .refund(&stored, amount.map(yen), &key)
+                .refund(&stored, amount.map(yen), &key, start())
                 .await
                 .is_err(),
             "{what}"
@@ -735,12 +750,12 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
         abilities
             .capture
             .unwrap()
-            .capture(&stored, Some(yen(1)), &key)
+            .capture(&stored, Some(yen(1)), &key, start())
             .await
             .is_err()
     );
     script.answer(200, RECORDED);
-    assert!(abilities.void.unwrap().void(&stored, &key).await.is_err());
+    assert!(abilities.void.unwrap().void(&stored, &key, start()).await.is_err());
 }
 
 // ----- the desk -----

@@ -29,6 +29,8 @@ mod mock_stripe;
 mod money;
 mod properties;
 mod redaction;
+mod sbps;
+mod sbps_desk;
 mod storefront;
 mod stripe;
 mod support;

@@ -30,7 +30,11 @@ use crate::support::stripe;
 use crate::support::tree::Tree;
 
 /// The gateways whose files are run. A new gateway adds one line here.
-const GATEWAYS: &[(&str, Judge)] = &[("stripe", stripe_case), ("gmopg", crate::gmopg::case)];
+const GATEWAYS: &[(&str, Judge)] = &[
+    ("stripe", stripe_case),
+    ("gmopg", crate::gmopg::case),
+    ("sbps", crate::sbps::case),
+];
 
 /// Takes one case as it stands in the file and says in what it disagrees.
 type Judge = fn(&RawValue) -> Result<(), String>;
@@ -224,6 +228,7 @@ fn every_vector_of_ours_agrees() {
     assert_eq!(outcome.unknown, Vec::<String>::new());
     // So that it cannot pass on nothing.
     assert_eq!(outcome.count("gmopg.json"), 26);
+    assert_eq!(outcome.count("sbps.json"), 25);
     assert!(outcome.count("stripe.json") >= 31);
     assert!(outcome.count("stripe-encoding.json") >= 10);
     assert!(outcome.count("stripe-own.json") >= 200);

@@ -99,6 +99,7 @@ pub(crate) fn told(kind: &RecordKind, lang: Lang) -> (String, String) {
 fn proven(trust: Trust, lang: Lang) -> &'static str {
     match trust {
         Trust::Signature => lang.pick("署名つき通知", "signed callback"),
+        Trust::KeyedHash => lang.pick("ハッシュつき通知", "hashed callback"),
         Trust::StatusQuery => lang.pick("照会への返答", "answer to our question"),
     }
 }

@@ -276,6 +276,7 @@ impl Capture for GmoPg {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         _key: &'a IdempotencyKey,
+        _at: SystemTime,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let (access, status) = self.access(attempt).await?;
@@ -293,7 +294,12 @@ impl Capture for GmoPg {
 }
 
 impl Void for GmoPg {
-    fn void<'a>(&'a self, attempt: &'a StoredAttempt, _key: &'a IdempotencyKey) -> BoxFuture<'a, Result<(), Error>> {
+    fn void<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        _key: &'a IdempotencyKey,
+        _at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let (access, status) = self.access(attempt).await?;
             if status != PaymentStatus::Authorized {
@@ -310,6 +316,7 @@ impl Refund for GmoPg {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         _key: &'a IdempotencyKey,
+        _at: SystemTime,
     ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
         Box::pin(async move {
             let (access, status) = self.access(attempt).await?;

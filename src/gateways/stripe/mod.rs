@@ -189,6 +189,7 @@ impl Capture for Stripe {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         key: &'a IdempotencyKey,
+        _at: SystemTime,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let call = CapturePayment::new(&self.config, payment_of(attempt)?, amount, key)?;
@@ -198,7 +199,12 @@ impl Capture for Stripe {
 }
 
 impl Void for Stripe {
-    fn void<'a>(&'a self, attempt: &'a StoredAttempt, key: &'a IdempotencyKey) -> BoxFuture<'a, Result<(), Error>> {
+    fn void<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        key: &'a IdempotencyKey,
+        _at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             self.client()?
                 .call(&CancelPayment::new(&self.config, payment_of(attempt)?, key))
@@ -213,6 +219,7 @@ impl Refund for Stripe {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         key: &'a IdempotencyKey,
+        _at: SystemTime,
     ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
         Box::pin(async move {
             let call = CreateRefund::new(&self.config, payment_of(attempt)?, amount, key)?;

@@ -36,20 +36,20 @@ async fn the_mock_gateway_answers_as_stripes_description_says() {
     look(&paid, PaymentStatus::Captured).await;
     able.refund
         .unwrap()
-        .refund(&paid, Some(yen(960)), &key("refund-1"))
+        .refund(&paid, Some(yen(960)), &key("refund-1"), SystemTime::now())
         .await
         .unwrap();
     look(&paid, PaymentStatus::PartiallyRefunded).await;
     able.refund
         .unwrap()
-        .refund(&paid, None, &key("refund-2"))
+        .refund(&paid, None, &key("refund-2"), SystemTime::now())
         .await
         .unwrap();
     look(&paid, PaymentStatus::Refunded).await;
     let refused = able
         .refund
         .unwrap()
-        .refund(&paid, None, &key("refund-3"))
+        .refund(&paid, None, &key("refund-3"), SystemTime::now())
         .await
         .unwrap_err();
     assert_eq!(
@@ -65,12 +65,21 @@ async fn the_mock_gateway_answers_as_stripes_description_says() {
     }
     able.capture
         .unwrap()
-        .capture(&taken, None, &key("capture-1"))
+        .capture(&taken, None, &key("capture-1"), SystemTime::now())
         .await
         .unwrap();
     look(&taken, PaymentStatus::Captured).await;
-    able.void.unwrap().void(&gone, &key("void-1")).await.unwrap();
-    let refused = able.void.unwrap().void(&taken, &key("void-2")).await.unwrap_err();
+    able.void
+        .unwrap()
+        .void(&gone, &key("void-1"), SystemTime::now())
+        .await
+        .unwrap();
+    let refused = able
+        .void
+        .unwrap()
+        .void(&taken, &key("void-2"), SystemTime::now())
+        .await
+        .unwrap_err();
     assert_eq!(
         (refused.kind(), refused.outcome()),
         (ErrorKind::Conflict, Outcome::Refused)

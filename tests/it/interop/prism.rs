@@ -152,17 +152,31 @@ async fn expire_capture_void_and_refund_are_calls_of_the_description() {
     let expired = able.expire.unwrap().expire(&attempt, start()).await.unwrap();
     assert_eq!(expired.into_value().snapshot.status, PaymentStatus::Expired);
     for amount in [None, part] {
-        able.capture.unwrap().capture(&attempt, amount, &key).await.unwrap();
+        able.capture
+            .unwrap()
+            .capture(&attempt, amount, &key, start())
+            .await
+            .unwrap();
     }
-    able.void.unwrap().void(&attempt, &key).await.unwrap();
+    able.void.unwrap().void(&attempt, &key, start()).await.unwrap();
     way.prefer("example=succeeded");
     for amount in [None, part] {
-        let refund = able.refund.unwrap().refund(&attempt, amount, &key).await.unwrap();
+        let refund = able
+            .refund
+            .unwrap()
+            .refund(&attempt, amount, &key, start())
+            .await
+            .unwrap();
         assert_eq!(refund.reference.as_str(), "re_3QexampleAbCdEfGhIjKlMnO");
         assert_eq!(refund.gateway_status.as_str(), "succeeded");
     }
     way.prefer("example=pending");
-    let refund = able.refund.unwrap().refund(&attempt, None, &key).await.unwrap();
+    let refund = able
+        .refund
+        .unwrap()
+        .refund(&attempt, None, &key, start())
+        .await
+        .unwrap();
     assert_eq!(refund.gateway_status.as_str(), "pending");
     assert_eq!(way.seen(), vec![(200, None); 7]);
     prism.took(7).await;
@@ -190,9 +204,17 @@ async fn every_refusal_of_the_description_is_a_typed_error() {
             stripe.checkout(&attempt.expected, &request).await.unwrap_err(),
             stripe.status(&attempt, start()).await.unwrap_err(),
             able.expire.unwrap().expire(&attempt, start()).await.unwrap_err(),
-            able.capture.unwrap().capture(&attempt, None, &key).await.unwrap_err(),
-            able.void.unwrap().void(&attempt, &key).await.unwrap_err(),
-            able.refund.unwrap().refund(&attempt, None, &key).await.unwrap_err(),
+            able.capture
+                .unwrap()
+                .capture(&attempt, None, &key, start())
+                .await
+                .unwrap_err(),
+            able.void.unwrap().void(&attempt, &key, start()).await.unwrap_err(),
+            able.refund
+                .unwrap()
+                .refund(&attempt, None, &key, start())
+                .await
+                .unwrap_err(),
         ];
         for error in &errors {
             assert_eq!(
