@@ -22,6 +22,7 @@ mod guard;
 mod guide;
 mod interop;
 mod kept_link;
+mod komoju;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
