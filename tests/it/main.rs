@@ -29,3 +29,4 @@ mod redaction;
 mod stripe;
 mod support;
 mod vectors;
+mod verify_cost;
