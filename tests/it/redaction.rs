@@ -17,9 +17,10 @@ use kessai::ledgers::{MemoryLedger, SqliteLedger};
 use kessai::sign::{Mac, MacVerifier, SigningKeys};
 use kessai::transport::{Call as _, Client, HttpTransport, RetryPolicy, TransportErrorKind};
 use kessai::{
-    Addresses, AllowedOrigins, ApiKey, Callback, Cashier, CheckoutRequest, Email, FormBody, Gateway as _, GatewayId,
-    GatewayReference, IdempotencyKey, LineItem, Locale, MerchantReference, Nonce, Params, PostForm, Received, Redirect,
-    RedirectUrl, ReturnToken, SharedToken, SigningKey, SweepPolicy, check_text, path_segment,
+    Addresses, AllowedOrigins, ApiKey, Callback, Cashier, CheckoutRequest, Email, Environment, FormBody, Gateway as _,
+    GatewayId, GatewayReference, IdempotencyKey, LineItem, Locale, MerchantAccount, MerchantReference, Nonce, Params,
+    PostForm, Received, Redirect, RedirectUrl, ReturnToken, SharedToken, SigningKey, SweepPolicy, check_text,
+    path_segment,
 };
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
@@ -32,6 +33,8 @@ const API_KEY: &str = "sk_test_Canary7ApiKey3f9a";
 const SIGNING: &str = "whsec_Canary7Signing5b2c";
 const RETIRING: &str = "whsec_Canary7Retiring81de";
 const TOKEN: &str = "Canary7SharedToken66ab";
+/// A gateway whose passwords are short.
+const SHOP_PASSWORD: &str = "canary7pw";
 /// In callbacks and answers, where nobody reads it.
 const BODY: &str = "Canary7FreeText40cf";
 const HEADER: &str = "Canary7Header19be";
@@ -124,9 +127,21 @@ impl Texts {
     }
 }
 
-const SECRETS: [&str; 4] = [API_KEY, SIGNING, RETIRING, TOKEN];
-const ALL: [&str; 12] = [
-    API_KEY, SIGNING, RETIRING, TOKEN, BODY, HEADER, QUERY, EMAIL, ITEM, PAGE, FIELD, SETTING,
+const SECRETS: [&str; 5] = [API_KEY, SIGNING, RETIRING, TOKEN, SHOP_PASSWORD];
+const ALL: [&str; 13] = [
+    SHOP_PASSWORD,
+    API_KEY,
+    SIGNING,
+    RETIRING,
+    TOKEN,
+    BODY,
+    HEADER,
+    QUERY,
+    EMAIL,
+    ITEM,
+    PAGE,
+    FIELD,
+    SETTING,
 ];
 
 fn keys() -> SigningKeys {
@@ -257,6 +272,18 @@ fn nothing_that_holds_a_secret_prints_it() {
     );
     texts.debug("Client", &Client::new(Arc::new(script), RetryPolicy::default()));
     texts.debug("HttpTransport", &HttpTransport::new().unwrap());
+
+    let gmopg = || {
+        kessai::gateways::gmopg::GmoPg::builder(
+            MerchantAccount::new("tshop00000001").unwrap(),
+            ApiKey::new(SHOP_PASSWORD).unwrap(),
+            "shop01",
+            Environment::Sandbox,
+            Addresses::new("https://shop.example", "/pay/gmo").unwrap(),
+        )
+    };
+    texts.debug("GmoPgBuilder", &gmopg());
+    texts.debug("GmoPg", &gmopg().build().unwrap());
 
     let request = request();
     texts.debug("CheckoutRequest", &request);

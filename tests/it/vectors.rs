@@ -134,8 +134,8 @@ fn run(directory: &Path) -> Outcome {
         match serde_json::from_slice::<Vec<&RawValue>>(&text) {
             Ok(cases) => {
                 for case in cases {
-                    let named: Result<Named, _> = serde_json::from_str(case.get());
-                    let name = named.map_or_else(|_| "a case without a name".to_owned(), |named| named.name);
+                    let read: Result<Named, _> = serde_json::from_str(case.get());
+                    let name = read.map_or_else(|_| "a case without a name".to_owned(), |case| case.name);
                     let name = format!("{file}: {name}");
                     if let Err(why) = judge(case.get()) {
                         outcome.disagreements.push(format!("{name}: {why}"));
