@@ -273,7 +273,11 @@ proptest! {
             Err(refused) => prop_assert!(matches!(refused, VerifyError::Payload(_)), "{}", refused),
             Ok(proven) => {
                 // What was read is JSON to another reader as well, and says what that one finds.
-                let read: Value = serde_json::from_slice(&body).unwrap();
+                let Ok(read) = serde_json::from_slice::<Value>(&body) else {
+                    // But for a text that nobody reads, which may hold the escape of half a character.
+                    prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok());
+                    return Ok(());
+                };
                 let notification = proven.into_value();
                 let kind = read["type"].as_str().unwrap();
                 prop_assert_eq!(&notification.kind, &GatewayWord::new(kind));
