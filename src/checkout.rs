@@ -473,6 +473,8 @@ pub struct Checkout {
     pub expires_at: Option<SystemTime>,
     /// The way to the page once more, from a gateway that gives it only once: the ledger keeps it for the next click.
     pub kept: Option<KeptLink>,
+    /// False if the redirect was made here and the gateway has not heard of it yet.
+    pub confirmed: bool,
 }
 
 impl Checkout {
@@ -485,7 +487,16 @@ impl Checkout {
             payment: None,
             expires_at: None,
             kept: None,
+            confirmed: true,
         }
+    }
+
+    /// Says that the redirect was made here, without a word from the gateway. The attempt is not marked as opened, so it
+    /// stops blocking its order some time after its expiry.
+    #[must_use]
+    pub fn unconfirmed(mut self) -> Self {
+        self.confirmed = false;
+        self
     }
 
     /// Adds the gateway's name for this checkout.

@@ -54,6 +54,14 @@ pub enum ConfigError {
         /// What is wrong.
         hint: &'static str,
     },
+    /// Something that has to be chosen was not: there is no default, because the choice has consequences.
+    #[error("{setting} has to be chosen: {hint}")]
+    Choice {
+        /// What has to be chosen.
+        setting: &'static str,
+        /// Between what.
+        hint: &'static str,
+    },
     /// A number outside its bounds.
     #[error("{setting} must be {bounds}")]
     Bounds {

@@ -154,19 +154,26 @@ pub trait Expire: fmt::Debug + Send + Sync {
 
 /// Takes money that was authorized.
 pub trait Capture: fmt::Debug + Send + Sync {
-    /// Takes `amount`, or all that was authorized. The key makes a repeat harmless: keep it for every repeat.
+    /// Takes `amount`, or all that was authorized. The key makes a repeat harmless: keep it for every repeat. `at` is the
+    /// time of asking.
     fn capture<'a>(
         &'a self,
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         key: &'a IdempotencyKey,
+        at: SystemTime,
     ) -> BoxFuture<'a, Result<(), Error>>;
 }
 
 /// Lets go of money that was authorized.
 pub trait Void: fmt::Debug + Send + Sync {
     /// Lets go of all of it.
-    fn void<'a>(&'a self, attempt: &'a StoredAttempt, key: &'a IdempotencyKey) -> BoxFuture<'a, Result<(), Error>>;
+    fn void<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        key: &'a IdempotencyKey,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), Error>>;
 }
 
 /// Gives captured money back. Never called by this crate itself.
@@ -178,6 +185,7 @@ pub trait Refund: fmt::Debug + Send + Sync {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         key: &'a IdempotencyKey,
+        at: SystemTime,
     ) -> BoxFuture<'a, Result<RefundReceipt, Error>>;
 }
 

@@ -25,6 +25,7 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | Stripe Checkout Sessions | `stripe` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
 //! | GMO Payment Gateway, Link Type Plus | `gmopg` | link | unsigned: a hint | yes | expire, capture, void, refund |
+//! | SB Payment Service, link type | `sbps` | form in `Shift_JIS` | SHA-1 over joined values: a reason to ask, or by choice more | with the API type | capture, void, refund |
 //!
 //! # Features
 //!
@@ -32,7 +33,7 @@
 //! | --- | --- | --- |
 //! | `reqwest` | yes | the HTTP client; without it, bring a [`Transport`](transport::Transport) |
 //! | `rustls` | yes | TLS for it |
-//! | `stripe`, `gmopg`, `all-gateways` | | the gateways |
+//! | `gmopg`, `sbps`, `stripe`, `all-gateways` | | the gateways |
 //! | `sqlite` | | `ledgers::SqliteLedger` |
 //! | `axum` | | an extractor that keeps the raw body, and responses |
 //! | `tracing` | | notices |
@@ -50,6 +51,8 @@
 mod addresses;
 mod callback;
 pub mod cashier;
+#[cfg(feature = "__charset")]
+pub mod charset;
 mod checkout;
 mod clock;
 #[cfg(feature = "conformance")]
@@ -76,6 +79,8 @@ pub mod sign;
 mod trace;
 pub mod transport;
 mod verified;
+#[cfg(feature = "__xml")]
+mod xml;
 
 pub use self::addresses::Addresses;
 pub use self::callback::{Callback, CallbackError, CallbackLimits};

@@ -159,6 +159,8 @@ fn printable(byte: u8) -> bool {
 pub struct GatewayId(Cow<'static, str>);
 
 impl GatewayId {
+    /// SB Payment Service, link type.
+    pub const SBPS: Self = Self::from_static("sbps");
     /// Stripe Checkout Sessions.
     pub const STRIPE: Self = Self::from_static("stripe");
     /// GMO Payment Gateway, Link Type Plus.

@@ -1,12 +1,12 @@
 //! [`Verified`]: a value whose origin was proven. Its fields are private and there are two makers, so that a path which
 //! skips the check does not compile.
 //!
-//! The makers are the keyed-hash check ([`SigningKeys::verify`](crate::sign::SigningKeys::verify)) and the authenticated status call
-//! ([`Client::ask`](crate::transport::Client::ask)). A gateway written outside this crate uses the same two.
+//! The makers are the keyed-hash check ([`SigningKeys::verify`](crate::sign::SigningKeys::verify), and `verify_joined` for hashes that are
+//! weaker than a MAC and say so) and the authenticated status call ([`Client::ask`](crate::transport::Client::ask)). A gateway written outside this crate uses the same two.
 //!
 //! ```compile_fail
 //! use kessai::Verified;
-//! let forged = Verified { value: "paid", proof: todo!() };
+//! let forged = Verified { value: "paid", proof: unreachable!() };
 //! ```
 
 use std::fmt;
@@ -14,12 +14,16 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-/// How a fact was proven. There is no third way: a token, a source address or an unkeyed hash gives a hint.
+/// How a fact was proven. There is no other way: a token, a source address or an unkeyed hash gives a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// A keyed hash or signature over the very bytes the value was read from.
     Signature,
+    /// A plain hash over values one behind the other with the key at the end. It shows that the sender knew the key; where
+    /// one value ends and the next begins it does not show, so the gateway's part holds every value against a grammar of
+    /// its own, and such a message pays by itself only where the store chose so (PAY-02, PAY-24).
+    KeyedHash,
     /// The gateway's own answer to a question we sent under our credentials, over validated TLS.
     StatusQuery,
 }
@@ -79,7 +83,7 @@ pub(crate) struct Proof {
 }
 
 impl<T> Verified<T> {
-    /// The one constructor. Called by the two checks and by nothing else: search for `Verified::after_check`.
+    /// The one constructor. Called by these checks and by nothing else: search for `Verified::after_check`.
     pub(crate) fn after_check(value: T, proof: Proof) -> Self {
         Self { value, proof }
     }

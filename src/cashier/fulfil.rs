@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Cashier;
 use crate::clock::Clock;
 use crate::ledger::{Fulfilment, Ledger, StoreError};
+use crate::payment::PaymentStatus;
 
 /// How long a right is reserved for whoever took it. If it is not done by then, it is handed out again.
 const LEASE: Duration = Duration::from_secs(5 * 60);
@@ -18,11 +19,19 @@ const LEASE: Duration = Duration::from_secs(5 * 60);
 /// the process dies in between, the same right comes again with the same key.
 pub struct Due {
     fulfilment: Fulfilment,
+    status: PaymentStatus,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
 }
 
 impl Due {
+    /// What is known of the payment now. The right was given when the money came, and stays; but the money may have gone back
+    /// since, by a refund or a dispute, and then a person should look before anything leaves the house.
+    #[must_use]
+    pub fn status(&self) -> PaymentStatus {
+        self.status
+    }
+
     /// The order was fulfilled. True the first time.
     pub async fn done(self) -> Result<bool, StoreError> {
         self.ledger.done(&self.fulfilment.key, self.clock.now()).await
@@ -39,17 +48,25 @@ impl Deref for Due {
 
 impl fmt::Debug for Due {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Due").field(&self.fulfilment).finish()
+        f.debug_tuple("Due")
+            .field(&self.fulfilment)
+            .field(&self.status)
+            .finish()
     }
 }
 
 impl Cashier {
     /// The next order that may be fulfilled, oldest first, or nothing.
     pub async fn next_fulfilment(&self) -> Result<Option<Due>, StoreError> {
-        let fulfilment = self.0.ledger.next_fulfilment(self.now(), LEASE).await?;
         let (ledger, clock) = (Arc::clone(&self.0.ledger), Arc::clone(&self.0.clock));
-        Ok(fulfilment.map(|fulfilment| Due {
+        let Some(fulfilment) = ledger.next_fulfilment(self.now(), LEASE).await? else {
+            return Ok(None);
+        };
+        let attempt = ledger.attempt(&fulfilment.attempt).await?;
+        let status = attempt.map_or(PaymentStatus::Unknown, |attempt| attempt.status);
+        Ok(Some(Due {
             fulfilment,
+            status,
             ledger,
             clock,
         }))

@@ -146,6 +146,9 @@ impl Cashier {
                 return Err(OpenError::Gateway(error));
             }
         };
+        if !checkout.confirmed {
+            return Ok(checkout);
+        }
         let opened = Opened {
             checkout: checkout.reference.clone(),
             payment: checkout.payment.clone(),

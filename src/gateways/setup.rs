@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Error};
 use crate::redirect::{AllowedOrigins, is_loopback, is_safe_scheme};
 use crate::reference::Environment;
 use crate::transport::{Client, RetryPolicy, Transport};
@@ -67,4 +67,10 @@ pub(super) fn client(
     policy: RetryPolicy,
 ) -> Result<Option<Client>, ConfigError> {
     Ok(transport.map(|transport| Client::new(transport, policy)))
+}
+
+/// The client of a gateway that is to send something.
+pub(super) fn needed(client: Option<&Client>) -> Result<&Client, Error> {
+    let hint = "no transport: turn the `reqwest` feature on, or give the builder a transport";
+    client.ok_or_else(|| Error::config(hint))
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::checkout::{CheckoutRequest, ContentDigest, RequestError};
+use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::money::Money;
 use crate::payment::{CaptureMode, PaymentStatus};
@@ -85,6 +86,18 @@ impl ExpectedPayment {
             expires_at: at + plan.valid_for,
             expiry_asked: request.valid_for().is_some(),
         })
+    }
+}
+
+impl ExpectedPayment {
+    /// Refuses a request other than the one this attempt was planned for: what is sent is what was written down, and
+    /// nothing else. For gateways, before they send anything.
+    pub fn check_request(&self, request: &CheckoutRequest) -> Result<(), Error> {
+        if request.content() == self.content {
+            return Ok(());
+        }
+        let message = "the request is not the one that was written down for this attempt";
+        Err(Error::request(message))
     }
 }
 

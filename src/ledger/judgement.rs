@@ -90,7 +90,7 @@ impl std::error::Error for Rejected {}
 ///
 /// ```compile_fail
 /// // There is no way to write one down.
-/// let forged = kessai::Accepted { attempt: todo!(), event: todo!() };
+/// let forged = kessai::Accepted { attempt: unreachable!(), event: unreachable!() };
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "an accepted payment that is not applied pays nothing"]

@@ -103,6 +103,20 @@ impl SigningKeys {
         self.keys.iter().any(|(key, _)| property(key.expose()))
     }
 
+    /// The keys that still count, with their places.
+    #[cfg(feature = "__sha1")]
+    pub(super) fn usable(&self, at: SystemTime) -> impl Iterator<Item = (KeySlot, &SigningKey)> {
+        let keys = self.keys.iter().enumerate();
+        keys.filter(move |(_, (_, until))| until.is_none_or(|until| at < until))
+            .map(|(index, (key, _))| (KeySlot(index), key))
+    }
+
+    /// The key that makes new tags.
+    #[cfg(feature = "__sha1")]
+    pub(super) fn current(&self) -> Option<&SigningKey> {
+        self.keys.first().map(|(key, _)| key)
+    }
+
     /// Checks `tags` over `prefix` followed by `message`, and hands back the message as proven if one of the keys made
     /// one of the tags. `at` decides which keys still count.
     ///

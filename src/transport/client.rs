@@ -78,7 +78,7 @@ impl Client {
         // Formed once: every try sends the same bytes, and with them the same key.
         let request = call.request()?;
         let mut effort = Effort::new(self.policy);
-        let mut past = Past::default();
+        let mut past = Past::new();
         loop {
             let limits = effort.start();
             let started = Instant::now();
@@ -104,7 +104,7 @@ impl Client {
                     past.judge(error.with_tries(effort.tries()), C::REPEAT)
                 });
             };
-            past.note(result.err());
+            past.note(result.err().as_ref());
 
             notice!(tries = %effort.tries(), wait_ms = %wait.as_millis(), "a call to the gateway is tried again");
             let started = Instant::now();
@@ -115,18 +115,24 @@ impl Client {
 }
 
 /// What the tries before the last one left behind.
-#[derive(Default)]
 struct Past {
-    unknown: bool,
+    worst: Outcome,
     request_id: Option<String>,
 }
 
 impl Past {
+    fn new() -> Self {
+        Self {
+            worst: Outcome::NotSent,
+            request_id: None,
+        }
+    }
+
     /// Remembers a try that is followed by another. An answer that was to be repeated and yet could be read tells nothing
     /// certain.
-    fn note(&mut self, error: Option<Error>) {
-        self.unknown |= error.as_ref().is_none_or(|error| error.outcome() == Outcome::Unknown);
-        if let Some(id) = error.as_ref().and_then(Error::request_id) {
+    fn note(&mut self, error: Option<&Error>) {
+        self.worst = worse(self.worst, error.map_or(Outcome::Unknown, Error::outcome));
+        if let Some(id) = error.and_then(Error::request_id) {
             self.request_id = Some(id.to_owned());
         }
     }
@@ -138,11 +144,19 @@ impl Past {
             None => error.with_request_id(self.request_id.as_deref()),
             Some(_) => error,
         };
-        if self.unknown && repeat != Repeat::Safe {
-            error.with_outcome(Outcome::Unknown)
-        } else {
-            error
-        }
+        let outcome = match repeat {
+            Repeat::Safe => error.outcome(),
+            Repeat::WithKey | Repeat::Never => worse(self.worst, error.outcome()),
+        };
+        error.with_outcome(outcome)
+    }
+}
+
+fn worse(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Outcome::Unknown, _) | (_, Outcome::Unknown) => Outcome::Unknown,
+        (Outcome::Refused, _) | (_, Outcome::Refused) => Outcome::Refused,
+        (Outcome::NotSent, Outcome::NotSent) => Outcome::NotSent,
     }
 }
 

@@ -140,9 +140,11 @@ pub trait Call: Send + Sync {
     /// The whole request: absolute address, headers, body.
     fn request(&self) -> Result<http::Request<Bytes>, Error>;
 
-    /// Should an unsuccessful answer be tried again? Asked only where [`Call::REPEAT`] allows another try.
+    /// Should an unsuccessful answer (any status but 2xx) be tried again? Asked only where [`Call::REPEAT`] allows another
+    /// try.
     fn advice(&self, response: &http::Response<Bytes>) -> RetryAdvice;
 
-    /// Reads the answer, whatever its status: raw headers and raw body are there.
+    /// Reads the answer, whatever its status: raw headers and raw body are there. Also asked of an answer that another try
+    /// follows: its [`Outcome`](crate::Outcome) counts for the whole call.
     fn reply(&self, response: http::Response<Bytes>) -> Result<Self::Reply, Error>;
 }

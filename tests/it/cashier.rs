@@ -542,6 +542,31 @@ async fn a_refund_is_heard_as_a_sign_and_found_out_by_asking() {
     assert!(world.fulfil_all().await.is_empty());
 }
 
+#[tokio::test]
+async fn a_right_tells_that_the_money_went_back_before_anything_left_the_house() {
+    let world = World::new();
+    let attempt = world.open(&order("EC-1"), "cs_test_1").await;
+    world.deliver(&paid("evt_1", &attempt)).await;
+    let due = world.cashier.next_fulfilment().await.unwrap().unwrap();
+    assert_eq!(due.status(), PaymentStatus::Captured);
+
+    let charge = json!({
+        "id": "ch_1", "payment_intent": "pi_of_cs_test_1", "amount": 3960, "amount_captured": 3960,
+        "amount_refunded": 3960, "currency": "jpy", "refunded": true, "livemode": false,
+        "metadata": {"order_id": "EC-1", "attempt_id": attempt.reference().as_str()},
+    });
+    assert_eq!(world.deliver(&event("evt_2", "charge.refunded", &charge)).await, 200);
+    assert_eq!(
+        world.attempts(&attempt.expected.order).await[0].status,
+        PaymentStatus::Refunded
+    );
+    // Nobody did it, so it comes again, and says so.
+    drop(due);
+    world.clock.advance(Duration::from_secs(600));
+    let due = world.cashier.next_fulfilment().await.unwrap().unwrap();
+    assert_eq!((due.status(), due.deliveries), (PaymentStatus::Refunded, 2));
+}
+
 // ----- returns -----
 
 fn back(world: &World, method: &str, target: &str) -> Callback {

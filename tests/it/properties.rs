@@ -272,11 +272,15 @@ proptest! {
         match STRIPE.verify(&signed(&body)) {
             Err(refused) => prop_assert!(matches!(refused, VerifyError::Payload(_)), "{}", refused),
             Ok(proven) => {
-                // What was read is JSON to another reader as well, and says what that one finds.
-                let Ok(read) = serde_json::from_slice::<Value>(&body) else {
-                    // But for a text that nobody reads, which may hold the escape of half a character.
-                    prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok());
-                    return Ok(());
+                // What was read is JSON to a reader of all of it as well, and says what that one finds. Half of a surrogate pair
+                // in a value that nobody reads is the one thing they differ in.
+                let read: Value = match serde_json::from_slice(&body) {
+                    Ok(read) => read,
+                    Err(error) => {
+                        let text = String::from_utf8_lossy(&body).to_ascii_lowercase();
+                        prop_assert!(text.contains("\\ud"), "{}", error);
+                        return Ok(());
+                    }
                 };
                 let notification = proven.into_value();
                 let kind = read["type"].as_str().unwrap();

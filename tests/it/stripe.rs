@@ -458,7 +458,7 @@ async fn expire_capture_void_and_refund_send_what_the_sheet_says() {
     abilities
         .capture
         .unwrap()
-        .capture(&attempt, Some(yen(1500)), &key)
+        .capture(&attempt, Some(yen(1500)), &key, start())
         .await
         .unwrap();
     let sent = script.one_request();
@@ -469,7 +469,7 @@ async fn expire_capture_void_and_refund_send_what_the_sheet_says() {
     assert_eq!(sent.headers()["idempotency-key"], "op-1");
 
     script.answer(200, "{\"id\":\"pi_1\"}");
-    abilities.void.unwrap().void(&attempt, &key).await.unwrap();
+    abilities.void.unwrap().void(&attempt, &key, start()).await.unwrap();
     let sent = script.one_request();
     assert_eq!(sent.uri().path(), "/v1/payment_intents/pi_1/cancel");
     assert_eq!(&sent.body()[..], b"cancellation_reason=requested_by_customer");
@@ -478,7 +478,7 @@ async fn expire_capture_void_and_refund_send_what_the_sheet_says() {
     let receipt = abilities
         .refund
         .unwrap()
-        .refund(&attempt, Some(yen(1000)), &key)
+        .refund(&attempt, Some(yen(1000)), &key, start())
         .await
         .unwrap();
     assert_eq!(
@@ -493,9 +493,23 @@ async fn expire_capture_void_and_refund_send_what_the_sheet_says() {
 
     // About another payment, or without one: no success.
     script.answer(200, "{\"id\":\"pi_2\"}");
-    assert!(abilities.capture.unwrap().capture(&attempt, None, &key).await.is_err());
+    assert!(
+        abilities
+            .capture
+            .unwrap()
+            .capture(&attempt, None, &key, start())
+            .await
+            .is_err()
+    );
     attempt.payment = None;
-    assert!(abilities.refund.unwrap().refund(&attempt, None, &key).await.is_err());
+    assert!(
+        abilities
+            .refund
+            .unwrap()
+            .refund(&attempt, None, &key, start())
+            .await
+            .is_err()
+    );
 }
 
 // ----- money -----

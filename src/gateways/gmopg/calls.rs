@@ -411,21 +411,14 @@ fn trouble() -> Error {
     )
 }
 
-/// Only E9 codes and server errors may be repeated (sheet section "Errors").
+/// Only E9 codes and server errors may be repeated (sheet section "Errors"). An idPass error comes with HTTP 200 and is not
+/// repeated: the sweep asks again.
 fn advice(response: &Response<Bytes>) -> RetryAdvice {
-    let busy = match json::<serde::de::IgnoredAny>(response) {
-        // An idPass answer is no JSON.
-        Ok(_) => false,
-        Err(error) if error.code().is_some() => is_busy(&error),
-        Err(_) => answer(response).err().is_some_and(|error| is_busy(&error)),
-    };
+    let refusal = json::<serde::de::IgnoredAny>(response).err();
+    let busy = refusal.is_some_and(|error| error.code().is_some_and(|code| code.starts_with("E9")));
     if busy || response.status().is_server_error() {
         RetryAdvice::Again
     } else {
         RetryAdvice::Stop
     }
-}
-
-fn is_busy(error: &Error) -> bool {
-    error.code().is_some_and(|code| code.starts_with("E9"))
 }

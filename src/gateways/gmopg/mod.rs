@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, VerifyError};
 use crate::event::{PaymentEvent, Received, ReturnHint, Subject};
 use crate::form::Params;
 use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, Void};
+use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::{Currency, Money};
 use crate::payment::PaymentStatus;
@@ -104,9 +105,7 @@ impl GmoPg {
     }
 
     fn client(&self) -> Result<&Client, Error> {
-        self.client.as_ref().ok_or_else(|| {
-            Error::config("no transport: turn the `reqwest` feature on, or give the builder a transport")
-        })
+        setup::needed(self.client.as_ref())
     }
 
     /// Asks for each offered method in turn: a deal is known only under the method it was made with, and the shopper chose
@@ -169,11 +168,7 @@ impl Gateway for GmoPg {
         request: &'a CheckoutRequest,
     ) -> BoxFuture<'a, Result<Checkout, Error>> {
         Box::pin(async move {
-            if request.content() != expected.content {
-                return Err(Error::request(
-                    "the request is not the one that was written down for this attempt",
-                ));
-            }
+            expected.check_request(request)?;
             match self.config.link {
                 LinkType::Parameter => calls::parameter_link(&self.config, expected, request),
                 LinkType::Key => {
@@ -281,6 +276,7 @@ impl Capture for GmoPg {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         _key: &'a IdempotencyKey,
+        _at: SystemTime,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let (access, status) = self.access(attempt).await?;
@@ -298,7 +294,12 @@ impl Capture for GmoPg {
 }
 
 impl Void for GmoPg {
-    fn void<'a>(&'a self, attempt: &'a StoredAttempt, _key: &'a IdempotencyKey) -> BoxFuture<'a, Result<(), Error>> {
+    fn void<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        _key: &'a IdempotencyKey,
+        _at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let (access, status) = self.access(attempt).await?;
             if status != PaymentStatus::Authorized {
@@ -315,6 +316,7 @@ impl Refund for GmoPg {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         _key: &'a IdempotencyKey,
+        _at: SystemTime,
     ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
         Box::pin(async move {
             let (access, status) = self.access(attempt).await?;

@@ -24,6 +24,7 @@ use crate::error::{Error, VerifyError};
 use crate::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
 use crate::form::Params;
 use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, Void};
+use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::Money;
 use crate::redirect::AllowedOrigins;
@@ -81,9 +82,7 @@ impl Stripe {
     }
 
     fn client(&self) -> Result<&Client, Error> {
-        self.client.as_ref().ok_or_else(|| {
-            Error::config("no transport: turn the `reqwest` feature on, or give the builder a transport")
-        })
+        setup::needed(self.client.as_ref())
     }
 }
 
@@ -114,11 +113,7 @@ impl Gateway for Stripe {
         request: &'a CheckoutRequest,
     ) -> BoxFuture<'a, Result<Checkout, Error>> {
         Box::pin(async move {
-            if request.content() != expected.content {
-                return Err(Error::request(
-                    "the request is not the one that was written down for this attempt",
-                ));
-            }
+            expected.check_request(request)?;
             self.client()?.call(&self.create_session(expected, request)).await
         })
     }
@@ -194,6 +189,7 @@ impl Capture for Stripe {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         key: &'a IdempotencyKey,
+        _at: SystemTime,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let call = CapturePayment::new(&self.config, payment_of(attempt)?, amount, key)?;
@@ -203,7 +199,12 @@ impl Capture for Stripe {
 }
 
 impl Void for Stripe {
-    fn void<'a>(&'a self, attempt: &'a StoredAttempt, key: &'a IdempotencyKey) -> BoxFuture<'a, Result<(), Error>> {
+    fn void<'a>(
+        &'a self,
+        attempt: &'a StoredAttempt,
+        key: &'a IdempotencyKey,
+        _at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             self.client()?
                 .call(&CancelPayment::new(&self.config, payment_of(attempt)?, key))
@@ -218,6 +219,7 @@ impl Refund for Stripe {
         attempt: &'a StoredAttempt,
         amount: Option<Money>,
         key: &'a IdempotencyKey,
+        _at: SystemTime,
     ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
         Box::pin(async move {
             let call = CreateRefund::new(&self.config, payment_of(attempt)?, amount, key)?;

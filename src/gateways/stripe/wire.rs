@@ -110,7 +110,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Resource<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 // A name that comes twice is kept twice, and refused by whoever reads it.
-                let mut fields = Vec::new();
+                let mut fields = Vec::with_capacity(READ.len());
                 while let Some(name) = map.next_key::<Text<'de>>()? {
                     match READ.iter().find(|known| **known == &*name) {
                         Some(known) => fields.push((*known, map.next_value()?)),

@@ -12,6 +12,10 @@
 //! | time | [`MockStripe::clock`] |
 //! | faults | [`MockStripe::fault`], [`MockStripe::delivery_fault`] |
 //! | other merchants | [`MockStripe::open_merchant`] |
+//!
+//! Played are the endpoints and parameters that this crate's gateway and the official libraries need for hosted payments:
+//! sessions (create, read, list, expire), payment intents (read, capture, cancel), refunds and events. Parameters of
+//! Stripe's beyond those are refused as unknown, rather than taken and ignored.
 
 mod api;
 mod card;

@@ -221,9 +221,11 @@ async fn a_status_about_another_session_is_no_status() {
 async fn the_page_can_break_too_and_the_card_is_charged_or_not() {
     let shop = Shop::open().await;
     // Unaimed faults leave the page alone.
+    let (_, page) = shop.at_page().await;
     let unaimed = shop.mock.fault(Fault::ServerError).arm();
-    let url = shop.create(&Form::valid()).await;
-    assert_eq!((url.status, unaimed.hits()), (500, 1));
+    assert!(page.reload().await.unwrap().is_open());
+    assert_eq!(unaimed.hits(), 0);
+    assert_eq!((shop.create(&Form::valid()).await.status, unaimed.hits()), (500, 1));
 
     for (fault, paid) in [
         (Fault::ServerError, false),
@@ -246,4 +248,43 @@ async fn the_page_can_break_too_and_the_card_is_charged_or_not() {
         let view = shop.merchant.session(id_of(&attempt)).unwrap();
         assert_eq!((view.payment_status.as_str(), view.captured), ("paid", 3960));
     }
+}
+
+#[tokio::test]
+async fn rubbish_on_the_wire_harms_nobody_else() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let shop = Shop::open().await;
+    let address = (
+        shop.mock.base_url().host_str().unwrap(),
+        shop.mock.base_url().port().unwrap(),
+    );
+    for rubbish in [
+        &b""[..],
+        b"\0\0\0\0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\n",
+        b"GET /v1/checkout/sessions HTTP/9.9\r\n\r\n",
+        b"POST /v1/checkout/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nmode=",
+        b"POST /v1/checkout/sessions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(rubbish).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(super::shop::PATIENCE, stream.read_to_end(&mut answer)).await;
+        assert!(read.is_ok(), "the connection ends: {rubbish:?}");
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 2"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    // Connections that say nothing take nobody's place.
+    let mut idle = Vec::new();
+    for _ in 0..50 {
+        idle.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    assert_eq!(shop.create(&Form::valid()).await.status, 200);
+    assert_eq!(shop.merchant.sessions().len(), 1);
 }

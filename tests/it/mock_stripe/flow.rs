@@ -153,17 +153,25 @@ async fn authorized_money_is_captured_through_the_client() {
     attempt.payment = Some(GatewayReference::new(view.payment_intent.unwrap()).unwrap());
     let capture = shop.stripe.abilities().capture.unwrap();
     let too_much = capture
-        .capture(&attempt, Some(yen(3961)), &IdempotencyKey::random().unwrap())
+        .capture(
+            &attempt,
+            Some(yen(3961)),
+            &IdempotencyKey::random().unwrap(),
+            shop.now(),
+        )
         .await;
     assert_eq!(too_much.unwrap_err().code(), Some("amount_too_large"));
     let key = IdempotencyKey::random().unwrap();
-    capture.capture(&attempt, Some(yen(3000)), &key).await.unwrap();
+    capture
+        .capture(&attempt, Some(yen(3000)), &key, shop.now())
+        .await
+        .unwrap();
     assert_eq!(shop.status(&attempt).await, PaymentStatus::Captured);
     let view = shop.merchant.session(id_of(&attempt)).unwrap();
     assert_eq!((view.captured, view.payment_status.as_str()), (3000, "paid"));
     let twice = IdempotencyKey::random().unwrap();
     assert!(
-        capture.capture(&attempt, None, &twice).await.is_err(),
+        capture.capture(&attempt, None, &twice, shop.now()).await.is_err(),
         "nothing is left to capture"
     );
 }
@@ -185,7 +193,9 @@ async fn authorized_money_can_be_given_back_and_lapses_by_itself() {
     let view = shop.merchant.session(id_of(&attempt)).unwrap();
     attempt.payment = Some(GatewayReference::new(view.payment_intent.unwrap()).unwrap());
     let void = shop.stripe.abilities().void.unwrap();
-    void.void(&attempt, &IdempotencyKey::random().unwrap()).await.unwrap();
+    void.void(&attempt, &IdempotencyKey::random().unwrap(), shop.now())
+        .await
+        .unwrap();
     let words = "complete/unpaid/canceled".to_owned();
     assert_eq!(shop.snapshot(&attempt).await, (PaymentStatus::Cancelled, words));
     shop.quiet().await;
@@ -278,7 +288,7 @@ async fn refunds_add_up_and_can_fail_later() {
     let refund = shop.stripe.abilities().refund.unwrap();
     let send_back = async |amount: Option<Money>| {
         let key = IdempotencyKey::random().unwrap();
-        refund.refund(&attempt, amount, &key).await
+        refund.refund(&attempt, amount, &key, shop.now()).await
     };
     send_back(Some(yen(1000))).await.unwrap();
     assert_eq!(shop.status(&attempt).await, PaymentStatus::PartiallyRefunded);
@@ -399,4 +409,41 @@ async fn a_cashier_lives_in_the_gateways_time() {
     assert_eq!(due.order.as_str(), "ORD-1");
     assert!(due.done().await.unwrap());
     assert!(cashier.next_fulfilment().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_is_not_expanded_is_an_id() {
+    let shop = Shop::open().await;
+    let attempt = shop.paid().await;
+    let path = format!("/v1/checkout/sessions/{}", id_of(&attempt));
+    let plain = shop.get(&path).await.json();
+    let intent = plain["payment_intent"].as_str().unwrap().to_owned();
+    let one = shop.get(&format!("{path}?expand[0]=payment_intent")).await.json();
+    assert_eq!(one["payment_intent"]["id"], intent.as_str());
+    assert!(one["payment_intent"]["latest_charge"].is_string());
+    // Escaped brackets and brackets without an index mean the same.
+    for two in [
+        "expand[0]=payment_intent.latest_charge",
+        "expand%5B%5D=payment_intent.latest_charge",
+    ] {
+        let two = shop.get(&format!("{path}?{two}")).await.json();
+        assert_eq!(two["payment_intent"]["latest_charge"]["amount_captured"], 3960);
+    }
+    for refused in [
+        "expand[0]=charges",
+        "expand[0]=payment_intent.customer",
+        "expand=payment_intent",
+        "expand[0]=",
+    ] {
+        assert_eq!(
+            shop.get(&format!("{path}?{refused}")).await.refusal().0,
+            400,
+            "{refused}"
+        );
+    }
+    let found = shop
+        .get(&format!("/v1/checkout/sessions?payment_intent={intent}"))
+        .await
+        .json();
+    assert_eq!(found["data"][0]["id"], id_of(&attempt));
 }

@@ -40,6 +40,14 @@ async fn keys_that_are_not_an_accounts_own_open_nothing() {
             .unwrap();
         assert_eq!(answer.refusal().0, 401, "{header:?}");
     }
+    for key in [&live, &live_restricted] {
+        let answer = shop.call_as(key, Method::GET, SESSIONS, "", &[]).await;
+        assert!(
+            answer.text.contains("a live key"),
+            "it says what is wrong: {}",
+            answer.text
+        );
+    }
     let answer = shop.call_bare(Method::GET, SESSIONS, "", &[]).await.unwrap();
     assert_eq!(answer.refusal().0, 401);
     assert_eq!(shop.merchant.sessions(), []);

@@ -55,7 +55,10 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     for status in [300, 301, 302, 303, 305, 307, 308] {
         let location = format!("Location: {}\r\n", target.url("/elsewhere"));
         let server = Server::saying(answer(status, &location, "")).await;
-        for request in [http::Request::get(server.url("/")), http::Request::post(server.url("/"))] {
+        for request in [
+            http::Request::get(server.url("/")),
+            http::Request::post(server.url("/")),
+        ] {
             let request = request.body(Bytes::from_static(b"amount=1")).unwrap();
             let reply = http().send(request, limits()).await.unwrap();
             assert_eq!(reply.status(), status);
@@ -83,7 +86,11 @@ async fn addresses_that_are_not_allowed_are_not_even_connected_to() {
         format!("http://localhost.:{port}/"),
         format!("http://shop.localhost:{port}/"),
     ] {
-        assert_eq!(failure(&address, limits()).await, TransportErrorKind::Refused, "{address}");
+        assert_eq!(
+            failure(&address, limits()).await,
+            TransportErrorKind::Refused,
+            "{address}"
+        );
     }
     assert_eq!(server.accepted(), 0);
 }
@@ -106,8 +113,18 @@ async fn names_that_only_look_like_this_machine_are_refused() {
         let error = error(http().send(get(&address), limits()).await);
         assert_eq!(error.kind, TransportErrorKind::Refused, "{address}");
     }
-    for address in ["ftp://127.0.0.1/", "ws://127.0.0.1/", "wss://gateway.example/", "/v1", "127.0.0.1:80"] {
-        assert_eq!(failure(address, limits()).await, TransportErrorKind::Refused, "{address}");
+    for address in [
+        "ftp://127.0.0.1/",
+        "ws://127.0.0.1/",
+        "wss://gateway.example/",
+        "/v1",
+        "127.0.0.1:80",
+    ] {
+        assert_eq!(
+            failure(address, limits()).await,
+            TransportErrorKind::Refused,
+            "{address}"
+        );
     }
 }
 
@@ -124,14 +141,27 @@ async fn proxies_of_the_environment_are_ignored() {
     let proxy = Server::saying(answer(200, "", "proxy")).await;
     let mut store = Command::new(std::env::current_exe().unwrap());
     store
-        .args(["--exact", "transport::addresses::proxies_of_the_environment_are_ignored"])
+        .args([
+            "--exact",
+            "transport::addresses::proxies_of_the_environment_are_ignored",
+        ])
         .env(ROLE, gateway.url("/"))
         .env_remove("NO_PROXY")
         .env_remove("no_proxy");
-    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+    for name in [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
         store.env(name, proxy.url(""));
     }
-    let output = tokio::task::spawn_blocking(move || store.output()).await.unwrap().unwrap();
+    let output = tokio::task::spawn_blocking(move || store.output())
+        .await
+        .unwrap()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
     assert_eq!((gateway.accepted(), proxy.accepted()), (1, 0));
@@ -141,13 +171,26 @@ async fn proxies_of_the_environment_are_ignored() {
 fn settings_out_of_bounds_are_refused() {
     let seconds = Duration::from_secs;
     for limit in [Duration::ZERO, Duration::from_millis(99), seconds(61), Duration::MAX] {
-        assert!(HttpTransport::builder().connect_timeout(limit).build().is_err(), "{limit:?}");
+        assert!(
+            HttpTransport::builder().connect_timeout(limit).build().is_err(),
+            "{limit:?}"
+        );
     }
     for limit in [seconds(301), Duration::MAX] {
         assert!(HttpTransport::builder().pool_idle(limit).build().is_err(), "{limit:?}");
     }
     let long = "x".repeat(201);
-    for suffix in ["", " ", " shop", "shop ", "shop\r\nX-Evil: 1", "shop\0", "店", "a\tb", long.as_str()] {
+    for suffix in [
+        "",
+        " ",
+        " shop",
+        "shop ",
+        "shop\r\nX-Evil: 1",
+        "shop\0",
+        "店",
+        "a\tb",
+        long.as_str(),
+    ] {
         let error = HttpTransport::builder().user_agent_suffix(suffix).build().unwrap_err();
         assert!(error.to_string().contains("user_agent_suffix"), "{error}");
     }

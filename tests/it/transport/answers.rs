@@ -1,5 +1,6 @@
 //! What is read of an answer, how much of it, and for how long.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,16 +32,33 @@ async fn nothing_outlives_the_deadline() {
         ("slow body", drip(head)),
         (
             "slow chunks",
-            vec![say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"), wait(20_000)],
+            vec![
+                say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"),
+                wait(20_000),
+            ],
         ),
-        ("slow body without length", drip("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")),
-        ("only the announcement of an answer", vec![Step::Endless(b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec())]),
+        (
+            "slow body without length",
+            drip("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"),
+        ),
+        (
+            "only the announcement of an answer",
+            vec![Step::Endless(b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec())],
+        ),
     ] {
         let server = Server::saying(script).await;
         let started = Instant::now();
-        assert_eq!(failure(&server.url("/"), within(Duration::from_millis(400))).await, Timeout, "{name}");
+        assert_eq!(
+            failure(&server.url("/"), within(Duration::from_millis(400))).await,
+            Timeout,
+            "{name}"
+        );
         assert!(started.elapsed() < SLACK, "{name}: {:?}", started.elapsed());
-        assert!(started.elapsed() >= Duration::from_millis(400), "{name}: {:?}", started.elapsed());
+        assert!(
+            started.elapsed() >= Duration::from_millis(400),
+            "{name}: {:?}",
+            started.elapsed()
+        );
     }
 }
 
@@ -48,7 +66,9 @@ async fn nothing_outlives_the_deadline() {
 async fn a_request_that_nobody_reads_ends_at_the_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
-    let request = http::Request::post(address).body(Bytes::from(vec![b'x'; 32 << 20])).unwrap();
+    let request = http::Request::post(address)
+        .body(Bytes::from(vec![b'x'; 32 << 20]))
+        .unwrap();
     let started = Instant::now();
     let error = error(http().send(request, within(Duration::from_millis(400))).await);
     assert_eq!(error.kind, Timeout);
@@ -64,11 +84,10 @@ async fn no_time_at_all_is_a_timeout() {
 /// An answer of that many bytes, in the three ways HTTP/1.1 knows to end one.
 fn ways(bytes: usize) -> [(&'static str, Vec<Step>); 3] {
     let body = "x".repeat(bytes);
-    let chunks: String = body
-        .as_bytes()
-        .chunks(100)
-        .map(|chunk| format!("{:x}\r\n{}\r\n", chunk.len(), "x".repeat(chunk.len())))
-        .collect();
+    let mut chunks = String::new();
+    for chunk in body.as_bytes().chunks(100) {
+        write!(chunks, "{:x}\r\n{}\r\n", chunk.len(), "x".repeat(chunk.len())).unwrap();
+    }
     [
         ("length", answer(200, "", &body)),
         (
@@ -79,7 +98,10 @@ fn ways(bytes: usize) -> [(&'static str, Vec<Step>); 3] {
         ),
         (
             "until closed",
-            vec![say(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}")), Step::Close],
+            vec![
+                say(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}")),
+                Step::Close,
+            ],
         ),
     ]
 }
@@ -105,7 +127,7 @@ async fn an_answer_within_the_limit_is_read_and_one_byte_more_is_not() {
 
 #[tokio::test]
 async fn an_announced_size_is_refused_before_the_body_comes() {
-    for length in ["1025", "1048576", "9223372036854775807", "18446744073709551614"] {
+    for length in ["1025", "1048576", "9223372036854775807"] {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
         let server = Server::saying(vec![say(head), wait(20_000)]).await;
         let started = Instant::now();
@@ -121,7 +143,11 @@ async fn an_endless_answer_is_left_soon_after_its_limit() {
     chunk.extend_from_slice(&block);
     chunk.extend_from_slice(b"\r\n");
     for (way, head, more) in [
-        ("chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunk),
+        (
+            "chunked",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            chunk,
+        ),
         ("until closed", "HTTP/1.1 200 OK\r\n\r\n", block.clone()),
         ("one header", "HTTP/1.1 200 OK\r\nX-Endless: ", block),
         ("many headers", "HTTP/1.1 200 OK\r\n", b"X-More: yes\r\n".to_vec()),
@@ -129,7 +155,11 @@ async fn an_endless_answer_is_left_soon_after_its_limit() {
         let server = Server::saying(vec![say(head), Step::Endless(more)]).await;
         let started = Instant::now();
         let kind = failure(&server.url("/"), limits()).await;
-        assert!(started.elapsed() < Duration::from_secs(8), "{way}: {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(8),
+            "{way}: {:?}",
+            started.elapsed()
+        );
         assert_eq!(kind, if way.contains("header") { Broken } else { Reply }, "{way}");
         // What the two sockets buffer is taken off the server too; no more than that.
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -162,7 +192,10 @@ async fn compressed_answers_are_not_read() {
 
     for headers in ["Content-Encoding: identity\r\n", "content-encoding:  IDENTITY \r\n"] {
         let server = Server::saying(answer(200, headers, "plain")).await;
-        assert_eq!(http().send(get(&server.url("/")), limits()).await.unwrap().body(), "plain");
+        assert_eq!(
+            http().send(get(&server.url("/")), limits()).await.unwrap().body(),
+            "plain"
+        );
     }
 }
 
@@ -178,6 +211,8 @@ async fn what_is_not_a_whole_http_answer_is_a_broken_connection() {
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc".to_owned(),
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551614\r\n\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\nab".to_owned(),
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".to_owned(),
         "HTTP/1.1 200 OK\r\nno colon here\r\n\r\n".to_owned(),

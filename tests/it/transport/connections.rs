@@ -65,7 +65,10 @@ async fn one_transport_keeps_one_connection_for_calls_in_a_row() {
     let transport = http();
     for number in 0..5 {
         // Clones share it too.
-        let reply = transport.clone().send(get(&server.url(&format!("/{number}"))), limits()).await;
+        let reply = transport
+            .clone()
+            .send(get(&server.url(&format!("/{number}"))), limits())
+            .await;
         assert_eq!(reply.unwrap().body(), "ok");
         // The connection goes back to its pool after the answer was handed out.
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -85,12 +88,29 @@ async fn without_idle_time_every_call_connects() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_is_given_up_after_its_time() {
+    let server = Server::saying(answer(200, "", "ok")).await;
+    let transport = HttpTransport::builder()
+        .pool_idle(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    for (pause, connections) in [(0, 1), (20, 1), (700, 2)] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        transport.send(get(&server.url("/")), limits()).await.unwrap();
+        assert_eq!(server.accepted(), connections, "after {pause} ms");
+    }
+}
+
+#[tokio::test]
 async fn a_kept_connection_that_the_gateway_closed_is_replaced() {
     let closing = vec![answer(200, "", "ok")[0].clone(), Step::Close];
     let server = Server::saying(closing).await;
     let transport = http();
     for _ in 0..3 {
-        assert_eq!(transport.send(get(&server.url("/")), limits()).await.unwrap().body(), "ok");
+        assert_eq!(
+            transport.send(get(&server.url("/")), limits()).await.unwrap().body(),
+            "ok"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!((server.accepted(), server.requests().len()), (3, 3));
@@ -102,7 +122,11 @@ async fn a_late_answer_is_never_taken_for_the_next_one() {
     late.extend(answer(200, "", "late"));
     let server = Server::start(vec![late, answer(200, "", "second")]).await;
     let transport = http();
-    let first = error(transport.send(get(&server.url("/1")), within(Duration::from_millis(150))).await);
+    let first = error(
+        transport
+            .send(get(&server.url("/1")), within(Duration::from_millis(150)))
+            .await,
+    );
     assert_eq!(first.kind, TransportErrorKind::Timeout);
     tokio::time::sleep(Duration::from_millis(400)).await;
     let second = transport.send(get(&server.url("/2")), limits()).await.unwrap();
@@ -124,9 +148,15 @@ async fn what_was_left_unread_is_never_taken_for_the_next_answer() {
     let transport = http();
     let first = error(transport.send(get(&server.url("/1")), limits()).await);
     assert_eq!(first.kind, TransportErrorKind::Reply);
-    assert_eq!(transport.send(get(&server.url("/2")), limits()).await.unwrap().body(), "ok");
+    assert_eq!(
+        transport.send(get(&server.url("/2")), limits()).await.unwrap().body(),
+        "ok"
+    );
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(transport.send(get(&server.url("/3")), limits()).await.unwrap().body(), "third");
+    assert_eq!(
+        transport.send(get(&server.url("/3")), limits()).await.unwrap().body(),
+        "third"
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kessai::transport::{HttpTransport, RetryPolicy, Transport, TransportError, TransportErrorKind};
-use kessai::{Gateway, Outcome};
+use kessai::{ExpectedPayment, Gateway, Outcome};
 
 use super::server::{Server, Step, answer, say, wait};
 use super::{error, http, within};
@@ -46,10 +46,17 @@ async fn no_failure_repeats_address_header_or_body() {
     let garbage = Server::saying(vec![say("canary-garbage\r\n\r\n"), Step::Close]).await;
     let large = Server::saying(answer(200, "X: canary\r\n", &"canary".repeat(1000))).await;
     let packed = Server::saying(answer(200, "Content-Encoding: canary\r\n", "canary")).await;
-    let cut = Server::saying(vec![say("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncanary"), Step::Close]).await;
+    let cut = Server::saying(vec![
+        say("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncanary"),
+        Step::Close,
+    ])
+    .await;
     for (address, kind) in [
         (format!("http://gateway.example{path}"), TransportErrorKind::Refused),
-        (format!("http://canary:canary@127.0.0.1{path}"), TransportErrorKind::Refused),
+        (
+            format!("http://canary:canary@127.0.0.1{path}"),
+            TransportErrorKind::Refused,
+        ),
         (format!("ftp://127.0.0.1{path}"), TransportErrorKind::Refused),
         (path.to_owned(), TransportErrorKind::Refused),
         (format!("http://{closed}{path}"), TransportErrorKind::Connect),
@@ -80,15 +87,23 @@ async fn a_gateways_error_and_debug_hold_no_key_and_no_address() {
         .build()
         .unwrap();
     let request = order("EC-1");
-    let expected = super::tries::expected(&stripe, &request);
+    let expected = ExpectedPayment::plan(&stripe, &request, start()).unwrap();
     let error = stripe.checkout(&expected, &request).await.unwrap_err();
     assert_eq!((error.outcome(), error.tries()), (Outcome::Unknown, 1));
     let text = everything(&error) + &format!("{stripe:?} {:?}", stripe.create_session(&expected, &request));
-    assert!(server.texts()[0].contains("bearer sk_test_0123456789abcdef"), "the key was sent");
-    for secret in ["sk_test_", "0123456789abcdef", "Bearer", "return_token", expected.idempotency_key.as_str()] {
+    assert!(
+        server.texts()[0].contains("bearer sk_test_0123456789abcdef"),
+        "the key was sent"
+    );
+    for secret in [
+        "sk_test_",
+        "0123456789abcdef",
+        "Bearer",
+        "return_token",
+        expected.idempotency_key.as_str(),
+    ] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
-    let _ = start();
 }
 
 #[test]

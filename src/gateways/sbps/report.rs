@@ -1,0 +1,210 @@
+//! A result as SBPS reports it, to our server (A02-1) or through the browser (A03-1), and the check of its hash.
+//!
+//! ```text
+//! body:   service_type=0&amount=1320&...&sps_hashcode=B895393B...   any order, `Shift_JIS`, percent-encoded
+//! hashed: credit3d2 99661 001 CUST000042 ... 20261101101633 600     the values in FIELDS' order, nothing between, key behind
+//! A02-1:  SHA-1 over the text in UTF-8                              A03-1: SHA-1 over the `Shift_JIS` bytes as they came
+//! ```
+//!
+//! The worked example is `cmp_a02_credit_ok` in `tests/vectors/sbps.json`, the published ones are `pub_a02_ok_published` and
+//! `pub_a03_ok_published` (sheet, "Callback", 2026-11-23).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::Method;
+
+use super::map;
+use crate::callback::Callback;
+use crate::charset::{self, RawParams, Reading};
+use crate::error::VerifyError;
+use crate::form::FormError;
+use crate::payment::{CaptureMode, PaymentStatus};
+use crate::sign::{Joined, JoinedHash, SigningKeys};
+use crate::verified::Verified;
+
+pub(super) const HASH_FIELD: &str = "sps_hashcode";
+
+/// The hashed fields in the order in which they are hashed. The addresses and `free_csv` do not come back.
+pub(super) const FIELDS: [&str; 34] = [
+    "pay_method",
+    "merchant_id",
+    "service_id",
+    "cust_code",
+    "sps_cust_no",
+    "sps_payment_no",
+    "order_id",
+    "item_id",
+    "pay_item_id",
+    "item_name",
+    "tax",
+    "amount",
+    "pay_type",
+    "auto_charge_type",
+    "service_type",
+    "div_settele",
+    "last_charge_month",
+    "camp_type",
+    "tracking_id",
+    "terminal_type",
+    "free1",
+    "free2",
+    "free3",
+    "request_date",
+    "res_pay_method",
+    "res_result",
+    "res_tracking_id",
+    "res_sps_cust_no",
+    "res_sps_payment_no",
+    "res_payinfo_key",
+    "res_payment_date",
+    "res_err_code",
+    "res_date",
+    "limit_second",
+];
+
+/// Which way a result came. Each is hashed in its own way, and neither is taken for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// A02-1, from SBPS's server to ours: hashed as UTF-8.
+    Notification,
+    /// A03-1, through the browser: hashed as the `Shift_JIS` bytes that came.
+    Return,
+}
+
+/// A result whose hash is right. What it is worth, [`Sbps::verify`](super::Sbps::verify) decides.
+#[derive(Clone)]
+pub struct Report {
+    channel: Channel,
+    values: Vec<(&'static str, String)>,
+    /// The bytes as they came, one value behind the other.
+    raw: Vec<u8>,
+}
+
+impl Report {
+    /// The value of a hashed field; empty if it was empty or not there.
+    #[must_use]
+    pub fn value(&self, field: &str) -> &str {
+        let found = self.values.iter().find(|(name, _)| *name == field);
+        found.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// What its words mean by themselves, at a shop that captures at the given time. Whether it answers a form of ours,
+    /// and whether it may pay anything, is another question.
+    #[must_use]
+    pub fn means(&self, capture: CaptureMode) -> PaymentStatus {
+        let used = self.value("res_pay_method");
+        let method = if used.is_empty() {
+            self.value("pay_method")
+        } else {
+            used
+        };
+        map::said(self.value("res_result"), method, self.value("res_payinfo_key"), capture)
+    }
+
+    fn read(params: &RawParams<'_>, channel: Channel, reading: Reading) -> Result<Self, VerifyError> {
+        let mut values = Vec::with_capacity(FIELDS.len());
+        let mut raw = Vec::new();
+        for field in FIELDS {
+            let bytes = params.value(field).unwrap_or_default().trim_ascii();
+            let text =
+                charset::decode(bytes, reading).map_err(|_| VerifyError::Malformed("a value is not Shift_JIS"))?;
+            raw.extend_from_slice(bytes);
+            values.push((field, text.into_owned()));
+        }
+        Ok(Self { channel, values, raw })
+    }
+}
+
+impl Joined for Report {
+    fn joined(&self) -> Cow<'_, [u8]> {
+        match self.channel {
+            Channel::Notification => {
+                let text: String = self.values.iter().map(|(_, value)| value.as_str()).collect();
+                Cow::Owned(text.into_bytes())
+            }
+            Channel::Return => Cow::Borrowed(&self.raw),
+        }
+    }
+}
+
+/// A report holds what the customer bought; it prints its channel alone.
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            channel,
+            values: _,
+            raw: _,
+        } = self;
+        f.debug_struct("Report")
+            .field("channel", channel)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks the hash of a body. Field order does not matter, a repeated name is refused before anything is hashed.
+pub(super) fn verify(
+    callback: &Callback,
+    channel: Channel,
+    keys: &SigningKeys,
+) -> Result<Verified<Report>, VerifyError> {
+    if callback.method() != Method::POST {
+        return Err(VerifyError::Malformed("a result comes by POST"));
+    }
+    let params = RawParams::parse(callback.body()).map_err(|error| {
+        VerifyError::Malformed(match error {
+            FormError::Duplicate => "a field is there more than once",
+            FormError::Encoding | FormError::TooMany => "the body is not a form",
+        })
+    })?;
+    let text = params
+        .value(HASH_FIELD)
+        .ok_or(VerifyError::Missing(HASH_FIELD))?
+        .trim_ascii();
+    let mut tag = [0_u8; 20];
+    let read = base16ct::mixed::decode(text, &mut tag).map(<[u8]>::len);
+    if text.len() != 40 || read != Ok(20) {
+        return Err(VerifyError::Malformed("sps_hashcode is not 40 hex digits"));
+    }
+    let at = callback.received_at();
+    let check = |reading| {
+        let report = Report::read(&params, channel, reading)?;
+        keys.verify_joined(JoinedHash::Sha1KeyLast, report, &tag, at)
+    };
+    match check(Reading::Windows31J) {
+        // Which of the two readings SBPS hashes is unconfirmed, and only six characters tell them apart.
+        Err(VerifyError::Mismatch) if channel == Channel::Notification && differs(&params) => check(Reading::Jis),
+        checked => checked,
+    }
+}
+
+fn differs(params: &RawParams<'_>) -> bool {
+    FIELDS
+        .iter()
+        .filter_map(|field| params.value(field))
+        .any(charset::differs_by_reading)
+}
+
+/// The `sps_hashcode` of a result with these fields, for a store's own tests and for the mock: what it makes passes the
+/// same check as a genuine one. Fields that are not hashed are passed over.
+pub fn report_hash(
+    keys: &SigningKeys,
+    channel: Channel,
+    fields: &[(&str, &str)],
+) -> Result<String, crate::charset::CharsetError> {
+    let mut joined = Vec::new();
+    for field in FIELDS {
+        let found = fields.iter().find(|(name, _)| *name == field);
+        let value = found.map_or("", |(_, value)| value.trim_ascii());
+        match channel {
+            Channel::Notification => joined.extend_from_slice(value.as_bytes()),
+            Channel::Return => joined.extend_from_slice(&charset::encode(value)?),
+        }
+    }
+    let hash = keys.hash_joined(JoinedHash::Sha1KeyLast, &joined);
+    // In capitals on one channel and in small letters on the other, as published.
+    Ok(match channel {
+        Channel::Notification => base16ct::upper::encode_string(&hash),
+        Channel::Return => base16ct::lower::encode_string(&hash),
+    })
+}

@@ -1,0 +1,234 @@
+//! XML as a small tree: no document type, no entity but the five of XML itself, bounded in size, depth and count.
+
+use std::borrow::Cow;
+
+use quick_xml::XmlVersion;
+use quick_xml::events::{BytesStart, Event};
+
+/// Answers of the gateways read so far have under 2 KiB, four levels and 40 elements.
+const MOST_BYTES: usize = 64 * 1024;
+const MOST_LEVELS: usize = 8;
+const MOST_ELEMENTS: usize = 500;
+
+/// Why a document is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum XmlError {
+    #[error("the document is larger than the limit")]
+    TooLarge,
+    #[error("the document has a document type, an entity or an instruction")]
+    NotPlain,
+    #[error("the document is not well formed")]
+    Malformed,
+}
+
+/// One element: its attributes, its text, its children. Text beside children is dropped: it is indentation.
+#[derive(Clone, Default)]
+pub(crate) struct Element {
+    name: String,
+    attributes: Vec<(String, String)>,
+    text: String,
+    children: Vec<Element>,
+}
+
+impl Element {
+    /// Reads a document that was decoded before. What its declaration says of an encoding counts for nothing.
+    pub(crate) fn parse(document: &str) -> Result<Self, XmlError> {
+        if document.len() > MOST_BYTES {
+            return Err(XmlError::TooLarge);
+        }
+        let mut reader = quick_xml::Reader::from_str(document);
+        let mut open: Vec<Element> = Vec::new();
+        let mut root: Option<Element> = None;
+        let mut count = 0_usize;
+        loop {
+            match reader.read_event().map_err(|_| XmlError::Malformed)? {
+                Event::Start(start) => {
+                    count += 1;
+                    if open.len() == MOST_LEVELS || count > MOST_ELEMENTS {
+                        return Err(XmlError::TooLarge);
+                    }
+                    open.push(element(&start)?);
+                }
+                Event::Empty(start) => {
+                    count += 1;
+                    if open.len() == MOST_LEVELS || count > MOST_ELEMENTS {
+                        return Err(XmlError::TooLarge);
+                    }
+                    close(element(&start)?, &mut open, &mut root)?;
+                }
+                Event::End(_) => {
+                    let element = open.pop().ok_or(XmlError::Malformed)?;
+                    close(element, &mut open, &mut root)?;
+                }
+                Event::Text(text) => add_text(&mut open, &text.xml10_content())?,
+                Event::CData(text) => add_text(&mut open, &text.xml10_content())?,
+                Event::GeneralRef(name) => {
+                    let text = match name.resolve_char_ref().map_err(|_| XmlError::Malformed)? {
+                        Some(character) => Cow::Owned(character.to_string()),
+                        None => Cow::Borrowed(predefined(&name).ok_or(XmlError::NotPlain)?),
+                    };
+                    let inside = open.last_mut().ok_or(XmlError::Malformed)?;
+                    inside.text.push_str(&text);
+                }
+                Event::Comment(_) | Event::Decl(_) => {}
+                Event::DocType(_) | Event::PI(_) => return Err(XmlError::NotPlain),
+                Event::Eof => break,
+            }
+        }
+        if !open.is_empty() {
+            return Err(XmlError::Malformed);
+        }
+        root.ok_or(XmlError::Malformed)
+    }
+
+    /// The element's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value of an attribute.
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        let found = self.attributes.iter().find(|(candidate, _)| candidate == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The text of the one leaf at the end of this path, trimmed. Nothing if there is none, or more than one.
+    pub(crate) fn leaf(&self, path: &[&str]) -> Option<&str> {
+        let Some((name, rest)) = path.split_first() else {
+            return self.children.is_empty().then(|| self.text.trim());
+        };
+        let mut named = self.children.iter().filter(|child| child.name == *name);
+        let child = named.next()?;
+        if named.next().is_some() {
+            return None;
+        }
+        child.leaf(rest)
+    }
+
+    /// Every leaf in document order: name and text as they are.
+    pub(crate) fn leaves(&self) -> Vec<(&str, &str)> {
+        if self.children.is_empty() {
+            return vec![(self.name.as_str(), self.text.as_str())];
+        }
+        self.children.iter().flat_map(Element::leaves).collect()
+    }
+}
+
+/// Content is the gateway's and may hold personal data.
+impl std::fmt::Debug for Element {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Element({}, {} children)", self.name, self.children.len())
+    }
+}
+
+/// Text as it is written inside an element or an attribute.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    quick_xml::escape::escape(text)
+}
+
+fn element(start: &BytesStart<'_>) -> Result<Element, XmlError> {
+    let mut attributes = Vec::new();
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|_| XmlError::Malformed)?;
+        let value = attribute
+            .normalized_value(XmlVersion::Implicit1_0)
+            .map_err(|_| XmlError::NotPlain)?;
+        attributes.push((attribute.key.as_ref().to_owned(), value.into_owned()));
+    }
+    Ok(Element {
+        name: start.name().as_ref().to_owned(),
+        attributes,
+        ..Element::default()
+    })
+}
+
+fn close(element: Element, open: &mut [Element], root: &mut Option<Element>) -> Result<(), XmlError> {
+    match open.last_mut() {
+        Some(parent) => parent.children.push(element),
+        None if root.is_none() => *root = Some(element),
+        None => return Err(XmlError::Malformed),
+    }
+    Ok(())
+}
+
+fn add_text(open: &mut [Element], text: &str) -> Result<(), XmlError> {
+    match open.last_mut() {
+        Some(element) => element.text.push_str(text),
+        None if text.trim_start_matches('\u{feff}').trim().is_empty() => {}
+        None => return Err(XmlError::Malformed),
+    }
+    Ok(())
+}
+
+fn predefined(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "lt" => "<",
+        "gt" => ">",
+        "amp" => "&",
+        "apos" => "'",
+        "quot" => "\"",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn documents_that_could_expand_reach_out_or_exhaust_are_refused() {
+        let deep = format!("{}{}", "<a>".repeat(9), "</a>".repeat(9));
+        let many = format!("<r>{}</r>", "<a/>".repeat(MOST_ELEMENTS));
+        let large = format!("<r>{}</r>", "x".repeat(MOST_BYTES));
+        for (document, why) in [
+            ("<!DOCTYPE r [<!ENTITY x \"y\">]><r>&x;</r>", XmlError::NotPlain),
+            ("<!DOCTYPE r SYSTEM \"file:///etc/passwd\"><r/>", XmlError::NotPlain),
+            ("<r>&unknown;</r>", XmlError::NotPlain),
+            ("<r a=\"&unknown;\"/>", XmlError::NotPlain),
+            ("<?php x?><r/>", XmlError::NotPlain),
+            ("", XmlError::Malformed),
+            ("plain", XmlError::Malformed),
+            ("<r>", XmlError::Malformed),
+            ("<r></s>", XmlError::Malformed),
+            ("<r/><r/>", XmlError::Malformed),
+            ("<r/>tail", XmlError::Malformed),
+            ("<r a=\"1\" a=\"2\"/>", XmlError::Malformed),
+            ("<r>&#0;</r>", XmlError::Malformed),
+            (&deep, XmlError::TooLarge),
+            (&many, XmlError::TooLarge),
+            (&large, XmlError::TooLarge),
+        ] {
+            assert_eq!(Element::parse(document).err(), Some(why), "{document:.60}");
+        }
+    }
+
+    #[test]
+    fn a_leaf_is_found_by_its_path_and_only_if_there_is_one() {
+        let document = "<?xml version=\"1.0\" encoding=\"Shift_JIS\"?>\n<r id=\"A&amp;1\"><!-- x --><a> 1 </a><b><c>&lt;2&#x33;</c></b><d/><e>1</e><e>2</e></r>";
+        let root = Element::parse(document).unwrap();
+        assert_eq!((root.name(), root.attribute("id")), ("r", Some("A&1")));
+        assert_eq!(root.leaf(&["a"]), Some("1"));
+        assert_eq!(root.leaf(&["b", "c"]), Some("<23"));
+        assert_eq!(root.leaf(&["d"]), Some(""));
+        for path in [&["b"][..], &["c"], &["e"], &["a", "b"], &["f"]] {
+            assert_eq!(root.leaf(path), None, "{path:?}");
+        }
+        let leaves: Vec<_> = root.leaves().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(leaves, ["a", "c", "d", "e", "e"]);
+    }
+
+    proptest! {
+        #[test]
+        fn random_documents_never_panic(document in "\\PC{0,80}", tags in "[<>/a&;!\\[\\]?\"= ]{0,60}") {
+            let _ = Element::parse(&document);
+            let _ = Element::parse(&tags);
+        }
+
+        #[test]
+        fn what_is_escaped_is_read_back(text in "[ -~あ-ん]{0,40}") {
+            let root = Element::parse(&format!("<r>{}</r>", escape(&text))).unwrap();
+            prop_assert_eq!(root.leaf(&[]), Some(text.trim()));
+        }
+    }
+}
