@@ -781,3 +781,42 @@ fn a_panic_over_any_of_it_says_nothing() {
     let markers: Vec<&str> = ALL.iter().copied().chain([state]).collect();
     texts.hold_none_of(&markers);
 }
+
+#[tokio::test]
+async fn a_signed_form_shows_its_hash_and_neither_the_key_nor_the_password() {
+    use kessai::gateways::sbps::{Sbps, ShopId};
+
+    const HASH_KEY: &str = "canary7hash0f3a7c5e19b24d6880aa5c3e71f2d4";
+    let (script, mut texts) = (Scripted::new(), Texts::default());
+    let shop = || {
+        Sbps::builder(
+            Environment::Sandbox,
+            ShopId::new("99661", "001").unwrap(),
+            SigningKeys::from_texts([HASH_KEY]).unwrap(),
+            Addresses::new("https://shop.example", "/pay/sbps").unwrap(),
+        )
+        .api(ApiKey::new(API_KEY).unwrap())
+        .transport(Arc::new(script.clone()))
+    };
+    texts.debug("SbpsBuilder", &shop());
+    let sbps = shop().build().unwrap();
+    texts.debug("Sbps", &sbps);
+    // Without the e-mail address, which the form would hold because the shopper's own browser posts it.
+    let tea = LineItem::new("Sencha 緑茶", yen(1980), 1).unwrap();
+    let request = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap()).item(tea);
+    let request = request.build().unwrap();
+    let expected = ExpectedPayment::plan(&sbps, &request, start()).unwrap();
+    let checkout = sbps.checkout(&expected, &request).await.unwrap();
+    texts.debug("Checkout", &checkout);
+    let Redirect::Post(form) = &checkout.redirect else {
+        panic!("a form was expected")
+    };
+    let page = form.page(&Nonce::random().unwrap(), "Pay");
+    assert!(page.contains("sps_hashcode"), "the form is signed");
+    texts.text("the page", page);
+    let reply = checkout.redirect.into_response(&Nonce::random().unwrap(), "Pay");
+    texts.debug("the reply", &reply);
+    texts.text("the reply's body", String::from_utf8_lossy(reply.body()));
+    let markers: Vec<&str> = ALL.iter().copied().chain([HASH_KEY]).collect();
+    texts.hold_none_of(&markers);
+}
