@@ -37,3 +37,4 @@ mod stripe;
 mod support;
 mod transport;
 mod vectors;
+mod verify_cost;
