@@ -238,7 +238,7 @@ fn the_mock_gateway_runs_alone_on_a_port_and_says_how_to_reach_it() {
     stop(&mut child);
     let answer = answer.expect("an address").unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 4") && answer.contains("\"error\""),
+        answer.starts_with("HTTP/1.1 200 OK") && answer.contains("Test gateway"),
         "{answer}"
     );
     assert!(
