@@ -1,0 +1,160 @@
+// What shoppers do. Each scenario gives the order it was about and how it has to have ended; `attempts` is how many pages may
+// have been opened for it.
+
+import assert from 'node:assert/strict';
+
+import { CARDS } from './shopper.mjs';
+
+const PAID = { status: 'captured', fulfilments: 1, attempts: 1 };
+
+export const scenarios = {
+  async success(shopper) {
+    await shopper.order();
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async decline_then_pay(shopper) {
+    await shopper.order();
+    await shopper.pay(CARDS.declines);
+    await shopper.page.waitForSelector('[role=alert], .alert, .notice');
+    assert.ok(!shopper.inShop(), 'a decline stays on the hosted page');
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async three_d_secure_passed(shopper) {
+    await shopper.order();
+    await shopper.pay(CARDS.asks);
+    await shopper.answerSecure('pass');
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async three_d_secure_failed_then_pay(shopper) {
+    await shopper.order();
+    await shopper.pay(CARDS.asks);
+    await shopper.answerSecure('fail');
+    await shopper.page.waitForSelector('[name=number]');
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async cancel(shopper) {
+    await shopper.order();
+    await shopper.cancel();
+    const standing = await shopper.sees('cancelled', 'unpaid');
+    assert.ok(standing);
+    return { order: await shopper.orderNumber(), status: 'created', fulfilments: 0, attempts: 1 };
+  },
+
+  async pay_after_cancel(shopper) {
+    await shopper.order();
+    const page = shopper.page.url();
+    await shopper.cancel();
+    await shopper.sees('cancelled', 'unpaid');
+    await shopper.page.click('[data-test=pay]');
+    await shopper.page.waitForSelector('[name=number]');
+    assert.equal(shopper.page.url(), page, 'the same page again');
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async paid_on_the_page_that_was_left(shopper) {
+    await shopper.order();
+    await shopper.cancel();
+    await shopper.sees('cancelled', 'unpaid');
+    await shopper.page.goBack();
+    await shopper.page.waitForSelector('[name=number]');
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async closed_tab(shopper) {
+    await shopper.order();
+    // The browser is told to go back to the shop and never gets there.
+    await shopper.page.route(`${shopper.shop}**`, (route) => route.abort());
+    await shopper.pay(CARDS.succeeds);
+    await shopper.page.waitForTimeout(500);
+    await shopper.page.close();
+    shopper.complaints.length = 0;
+    await shopper.arrive();
+    const order = await shopper.newestOrder();
+    await shopper.look(order);
+    assert.equal(await shopper.fullyPaid(), order);
+    return { order, ...PAID };
+  },
+
+  async double_click_in_the_shop(shopper) {
+    await shopper.order({ press: (button) => button.dblclick() });
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async double_click_on_the_hosted_page(shopper) {
+    await shopper.order();
+    await shopper.pay(CARDS.succeeds, (button) => button.dblclick());
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async back_button_from_the_hosted_page(shopper) {
+    await shopper.order();
+    const page = shopper.page.url();
+    await shopper.page.goBack();
+    assert.ok(shopper.inShop());
+    const order = await shopper.newestOrder();
+    await shopper.look(order);
+    await shopper.page.click('[data-test=pay]');
+    await shopper.page.waitForSelector('[name=number]');
+    assert.equal(shopper.page.url(), page, 'the same page again');
+    await shopper.pay(CARDS.succeeds);
+    assert.equal(await shopper.fullyPaid(), order);
+    return { order, ...PAID };
+  },
+
+  async back_button_after_payment(shopper) {
+    await shopper.order();
+    await shopper.pay(CARDS.succeeds);
+    const order = await shopper.fullyPaid();
+    await shopper.page.goBack();
+    await shopper.page.waitForLoadState();
+    // Whatever the hosted page shows now, the order stays what it is.
+    await shopper.look(order);
+    assert.equal(await shopper.fullyPaid(), order);
+    return { order, ...PAID };
+  },
+
+  async reload_of_the_return_page(shopper) {
+    await shopper.order();
+    const returns = [];
+    shopper.page.on('response', (response) => {
+      if (response.url().includes('/return?')) returns.push(response.url());
+    });
+    await shopper.pay(CARDS.succeeds);
+    const order = await shopper.fullyPaid();
+    for (let times = 0; times < 3; times += 1) await shopper.page.reload();
+    assert.equal(await shopper.fullyPaid(), order);
+    // And the gateway's own address of the return, from the history.
+    assert.ok(returns.length > 0, 'the browser came back');
+    await shopper.page.goto(returns[0]);
+    assert.equal(await shopper.fullyPaid(), order);
+    return { order, ...PAID };
+  },
+
+  async delayed_payment_arrives(shopper) {
+    await shopper.order();
+    await shopper.payLater(true);
+    await shopper.sees('pending');
+    const order = await shopper.orderNumber();
+    // The page looks again by itself.
+    assert.equal(await shopper.fullyPaid(), order);
+    return { order, ...PAID };
+  },
+
+  async delayed_payment_never_arrives(shopper) {
+    await shopper.order();
+    await shopper.payLater(false);
+    await shopper.sees('pending');
+    await shopper.sees('declined');
+    return { order: await shopper.orderNumber(), status: 'failed', fulfilments: 0, attempts: 1 };
+  },
+};
