@@ -53,6 +53,7 @@ export const scenarios = {
     await page.goto(`${shop}checkout`);
     await shopper.inBothLanguages('checkout');
     // The payment page speaks the language of the order: here the one, and in the next scenario the other.
+    await page.goto(shop);
     await shopper.order();
     await shopper.picture('hosted');
     await shopper.cancel();
