@@ -142,7 +142,10 @@ fn run_and_kill(path: &Path, round: u32, after: Duration) -> Vec<String> {
     let reader = std::thread::spawn(move || {
         let lines = output.lines().map_while(Result::ok);
         let own = lines.filter_map(|line| line.strip_prefix("@ ").map(str::to_owned));
-        own.inspect(|_| drop(at_work.send(()))).collect::<Vec<String>>()
+        own.inspect(|_| {
+            let _ = at_work.send(());
+        })
+        .collect::<Vec<String>>()
     });
     // One round in four is killed from its very start; the others once they are at work, however busy the machine is.
     if !round.is_multiple_of(4) {
