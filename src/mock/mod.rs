@@ -59,6 +59,7 @@
 //! | gateway | type |
 //! | --- | --- |
 //! | Stripe Checkout Sessions | [`stripe::MockStripe`] |
+//! | SB Payment Service, link type | [`sbps::MockSbps`] |
 
 mod armed;
 mod card;
@@ -68,6 +69,7 @@ mod front;
 mod ids;
 mod language;
 mod markup;
+pub mod sbps;
 pub mod stripe;
 
 pub use armed::Armed;
