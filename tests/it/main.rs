@@ -25,6 +25,7 @@ mod kept_link;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
+mod mock_sbps;
 mod mock_stripe;
 mod money;
 mod properties;
