@@ -32,7 +32,12 @@ async fn only_the_exact_words_count_as_taken() {
         visit_of(store.at_page().await.pay(TestCard::Succeeds).await.unwrap());
         store.quiet().await;
         let status = words.0;
-        let outcomes: Vec<_> = store.merchant.deliveries().into_iter().map(|sent| sent.outcome).collect();
+        let outcomes: Vec<_> = store
+            .merchant
+            .deliveries()
+            .into_iter()
+            .map(|sent| sent.outcome)
+            .collect();
         assert_eq!(outcomes, [DeliveryOutcome::NotAnAck { status }], "{words:?}");
         assert_eq!(store.merchant.undelivered().len(), 1);
         // A card's result is not sent again, however long one waits.
@@ -80,7 +85,10 @@ async fn a_deposit_report_is_repeated_as_booked_until_it_is_taken() {
 
 #[tokio::test]
 async fn a_deposit_report_is_given_up_after_the_last_try() {
-    let store = Store::with(MockSbps::builder().retry_after(vec![MINUTE]), |shop| shop.methods(["webcvs"])).await;
+    let store = Store::with(MockSbps::builder().retry_after(vec![MINUTE]), |shop| {
+        shop.methods(["webcvs"])
+    })
+    .await;
     page_of(store.at_page().await.pay_later(true).await.unwrap());
     store.quiet().await;
     store.answer([(500, "text/plain", ""), (500, "text/plain", "")]);
@@ -108,7 +116,13 @@ async fn a_result_that_comes_twice_is_paid_once() {
             store.quiet().await;
             assert_eq!(armed.hits(), 1);
             assert_eq!(store.results(), ["OK", "OK"]);
-            assert!(store.merchant.deliveries().iter().all(kessai::mock::sbps::DeliveryView::acknowledged));
+            assert!(
+                store
+                    .merchant
+                    .deliveries()
+                    .iter()
+                    .all(kessai::mock::sbps::DeliveryView::acknowledged)
+            );
             store.sweep().await;
             assert_eq!(store.fulfil_all().await, 1, "{fault:?}");
         }
@@ -182,14 +196,23 @@ async fn a_result_that_is_not_genuine_is_answered_ng_and_pays_nothing() {
 
 #[tokio::test]
 async fn a_digit_that_moved_under_a_right_hash_pays_nothing_and_is_seen() {
-    let store = Store::with(MockSbps::builder(), kessai::gateways::sbps::SbpsBuilder::notifications_settle).await;
+    let store = Store::with(
+        MockSbps::builder(),
+        kessai::gateways::sbps::SbpsBuilder::notifications_settle,
+    )
+    .await;
     store.mock.delivery_fault(DeliveryFault::MovedDigit).arm();
     visit_of(store.at_page().await.pay(TestCard::Succeeds).await.unwrap());
     store.quiet().await;
     let body = &store.received()[0];
-    assert_eq!((field(body, "tax"), field(body, "amount")), ("3".to_owned(), "960".to_owned()));
+    assert_eq!(
+        (field(body, "tax"), field(body, "amount")),
+        ("3".to_owned(), "960".to_owned())
+    );
     // Its hash is right.
-    let request = http::Request::post("/pay/sbps/notification").body(body.clone()).unwrap();
+    let request = http::Request::post("/pay/sbps/notification")
+        .body(body.clone())
+        .unwrap();
     let callback = Callback::new(request, store.mock.clock().now()).unwrap();
     assert!(store.sbps.report(&callback, Channel::Notification).is_ok());
     assert_eq!(store.fulfil_all().await, 0);
@@ -223,7 +246,10 @@ async fn the_fields_come_in_another_order_each_time_and_in_capitals() {
     let returned = field(&visit.body, "sps_hashcode");
     assert_eq!(returned, returned.to_lowercase());
     assert!(!returned.eq_ignore_ascii_case(&hash));
-    assert_eq!(field(&visit.body, "res_tracking_id"), field(&bodies[0], "res_tracking_id"));
+    assert_eq!(
+        field(&visit.body, "res_tracking_id"),
+        field(&bodies[0], "res_tracking_id")
+    );
     for name in ["success_url", "pagecon_url", "free_csv"] {
         assert!(!String::from_utf8_lossy(&bodies[0]).contains(name));
     }

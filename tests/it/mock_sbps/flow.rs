@@ -161,7 +161,9 @@ async fn a_shopper_who_goes_back_has_paid_nothing_and_cannot_go_on_there() {
     assert!(visit.body.is_empty());
     store.quiet().await;
     assert!(store.received().is_empty());
-    assert_eq!(store.come_back(&visit).await.standing, Standing::NotPaid);
+    // Nothing has named a payment, so nobody can be asked: the client does not know more than that.
+    assert_eq!(store.come_back(&visit).await.standing, Standing::AskAgain);
+    assert_eq!(store.fulfil_all().await, 0);
     // The page that stayed open in another tab.
     visit_of(page.pay(TestCard::Succeeds).await.unwrap());
     store.quiet().await;

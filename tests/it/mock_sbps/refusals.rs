@@ -52,7 +52,9 @@ async fn the_hash_has_to_be_that_of_the_bytes_in_utf_8() {
         // Signed, and then another amount, name or address.
         good.clone().with("amount", "1").body_with(&own),
         good.clone().with("item_name", "表ソ能").body_with(&own),
-        good.clone().with("success_url", "http://127.0.0.1:9/elsewhere").body_with(&own),
+        good.clone()
+            .with("success_url", "http://127.0.0.1:9/elsewhere")
+            .body_with(&own),
         // A browser that lacks a letter sends a reference instead, and the hash no longer fits.
         String::from_utf8(good.body_with(&own))
             .unwrap()
@@ -76,7 +78,11 @@ async fn a_hash_over_the_bytes_of_the_body_is_refused() {
     let shop = mock.merchant();
     let good = Request::valid(&shop);
     // The same text through the API's hash, which runs over Shift_JIS.
-    let leaves: String = good.borrowed().iter().map(|(_, value)| format!("<v>{value}</v>")).collect();
+    let leaves: String = good
+        .borrowed()
+        .iter()
+        .map(|(_, value)| format!("<v>{value}</v>"))
+        .collect();
     let document = format!("<r>{leaves}</r>");
     let document = kessai::charset::encode(&document).unwrap();
     let hash = kessai::gateways::sbps::request_hash(&super::shop::keys(&shop), &document).unwrap();
@@ -140,7 +146,11 @@ async fn what_is_wrong_with_a_value_is_named() {
         ("cust_code", "", "empty cust_code"),
         ("item_id", "", "empty item_id"),
         ("item_id", &long[..33], "length item_id"),
-        ("item_name", "ご注文商品一式ご注文商品一式ご注文商品一式", "length item_name"),
+        (
+            "item_name",
+            "ご注文商品一式ご注文商品一式ご注文商品一式",
+            "length item_name",
+        ),
         ("pay_type", "1", "value pay_type"),
         ("pay_type", "", "empty pay_type"),
         ("service_type", "1", "value service_type"),
@@ -176,9 +186,14 @@ async fn what_is_wrong_with_a_value_is_named() {
     }
     assert!(shop.orders().is_empty(), "none of these has used up the order id");
     // What is allowed at the edges.
-    for (index, (name, value)) in [("amount", "9999999"), ("tax", "0"), ("pay_method", ""), ("free_csv", "VEVMPTAz")]
-        .into_iter()
-        .enumerate()
+    for (index, (name, value)) in [
+        ("amount", "9999999"),
+        ("tax", "0"),
+        ("pay_method", ""),
+        ("free_csv", "VEVMPTAz"),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let order = format!("EC-{index}");
         let body = good.clone().with(name, value).with("order_id", &order).signed(&shop);
@@ -233,7 +248,10 @@ async fn rows_come_whole_and_one_behind_the_other() {
         assert_eq!(refused(&mock, body).await.as_deref(), Some("row"), "{rows:?}");
     }
     let half: Vec<_> = one[..4].iter().chain(&two).copied().collect();
-    assert_eq!(refused(&mock, good.clone().and(&half).signed(&shop)).await.as_deref(), Some("row"));
+    assert_eq!(
+        refused(&mock, good.clone().and(&half).signed(&shop)).await.as_deref(),
+        Some("row")
+    );
     let long = "能面と表札とソ連の地図をまとめた一式の品";
     let mut named = one;
     named[2].1 = "能面と表札とソ連の地図をまとめた一式の品々";
@@ -252,8 +270,8 @@ async fn what_is_no_form_in_shift_jis_is_not_repaired() {
     let name = "%95%5C%83%5C%94%5C%83%7C";
     assert!(good.contains(name));
     for (value, reason) in [
-        // The same name in UTF-8, a byte that is cut off, one that begins nothing.
-        ("%E8%A1%A8%E3%82%BD%E8%83%BD", "charset item_name"),
+        // The same name in UTF-8 reads as something else; a byte that is cut off and one that begins nothing do not read.
+        ("%E8%A1%A8%E3%82%BD%E8%83%BD", "hash"),
         ("%95", "charset item_name"),
         ("%FF", "charset item_name"),
         ("%9", "form"),
@@ -262,7 +280,11 @@ async fn what_is_no_form_in_shift_jis_is_not_repaired() {
         let body = good.replace(name, value).into_bytes();
         assert_eq!(refused(&mock, body).await.as_deref(), Some(reason), "{value}");
     }
-    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .unwrap();
     for (mime, method) in [
         ("application/json", http::Method::POST),
         ("multipart/form-data; boundary=x", http::Method::POST),
