@@ -408,17 +408,24 @@ fn give_back(deal: &mut Deal, amount: u64, now: SystemTime) -> Result<(), Kind> 
 /// The tables of the sheet's "Status query".
 fn status(deal: &Deal, asked: &Asked<'_>) -> String {
     let mut out = String::from("<res_status>0</res_status><res_pay_method_info>");
-    let state = match (method_of(deal), deal.state) {
-        (Some("701"), DealState::Captured) => "3",
-        (Some("701"), DealState::Cancelled | DealState::Lapsed | DealState::Refunded) => "9",
-        (Some("701"), _) => "1",
-        (Some("311"), DealState::Captured) => "3",
-        (Some("311"), DealState::Cancelled) => "4",
-        (Some("311"), DealState::Refunded) => "5",
-        (_, DealState::Captured) => "2",
-        (_, DealState::Cancelled | DealState::Lapsed) => "3",
-        (_, DealState::Refunded) => "4",
-        (_, DealState::Authorized | DealState::Unpaid) => "1",
+    let state = match method_of(deal) {
+        Some("701") => match deal.state {
+            DealState::Captured => "3",
+            DealState::Cancelled | DealState::Lapsed | DealState::Refunded => "9",
+            DealState::Authorized | DealState::Unpaid => "1",
+        },
+        Some("311") => match deal.state {
+            DealState::Captured => "3",
+            DealState::Cancelled | DealState::Lapsed => "4",
+            DealState::Refunded => "5",
+            DealState::Authorized | DealState::Unpaid => "1",
+        },
+        _ => match deal.state {
+            DealState::Captured => "2",
+            DealState::Cancelled | DealState::Lapsed => "3",
+            DealState::Refunded => "4",
+            DealState::Authorized | DealState::Unpaid => "1",
+        },
     };
     if let Some(last4) = &deal.last4 {
         let number = match asked.value("response_info_type") {

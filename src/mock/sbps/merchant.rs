@@ -8,6 +8,7 @@ use crate::mock::{MockError, loopback};
 
 /// One shop: a merchant id and a service id. Clones are the same shop.
 #[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "the gateway's own name of the number")]
 pub struct Merchant {
     shared: Arc<Shared>,
     at: usize,

@@ -129,9 +129,11 @@ fn session_page(world: &mut World, request: &Request, session: &str, rest: &[&st
 /// The method of a step, if the order offers it.
 fn offered(world: &World, at: (usize, usize), fields: &Typing, rest: &[&str]) -> Option<String> {
     let (_, order) = world.order(at)?;
-    let fits = |method: &str| match (rest, way(method)) {
-        (["card"], Some(Way::Card { .. })) | (["wallet"], Some(Way::Wallet)) | (["slip"], Some(Way::Later)) => true,
-        _ => false,
+    let fits = |method: &str| {
+        matches!(
+            (rest, way(method)),
+            (["card"], Some(Way::Card { .. })) | (["wallet"], Some(Way::Wallet)) | (["slip"], Some(Way::Later))
+        )
     };
     let wanted = fields.value("method");
     order

@@ -44,16 +44,18 @@ impl Asked {
     }
 
     fn document(&self, id: &str, hash: Option<&str>) -> String {
-        let mut inside = String::new();
-        for (name, value) in &self.0 {
-            inside += &match name.split_once('/') {
+        let mut inside: Vec<String> = self
+            .0
+            .iter()
+            .map(|(name, value)| match name.split_once('/') {
                 Some((group, name)) => format!("<{group}><{name}>{value}</{name}></{group}>"),
                 None => format!("<{name}>{value}</{name}>"),
-            };
-        }
+            })
+            .collect();
         if let Some(hash) = hash {
-            inside += &format!("<sps_hashcode>{hash}</sps_hashcode>");
+            inside.push(format!("<sps_hashcode>{hash}</sps_hashcode>"));
         }
+        let inside = inside.concat();
         format!("<?xml version=\"1.0\" encoding=\"Shift_JIS\"?><sps-api-request id=\"{id}\">{inside}</sps-api-request>")
     }
 
@@ -418,12 +420,12 @@ async fn what_breaks_on_the_way_is_an_error_and_never_a_payment() {
     let now = store.mock.clock().now();
     let elsewhere = url::Url::parse("http://127.0.0.1:9/").unwrap();
     let cases = [
-        (Fault::LostReply, ErrorKind::Unavailable),
-        (Fault::LostRequest, ErrorKind::Unavailable),
+        (Fault::LostReply, ErrorKind::Transport),
+        (Fault::LostRequest, ErrorKind::Transport),
         (Fault::ServerError, ErrorKind::Unavailable),
         (Fault::ServerErrorAfterWork, ErrorKind::Unavailable),
         (Fault::Unavailable, ErrorKind::Unavailable),
-        (Fault::BrokenOff, ErrorKind::Unavailable),
+        (Fault::BrokenOff, ErrorKind::Transport),
         (Fault::HtmlPage, ErrorKind::Protocol),
         (Fault::TruncatedXml, ErrorKind::Protocol),
         (Fault::Swapped, ErrorKind::Protocol),

@@ -78,11 +78,8 @@ async fn a_hash_over_the_bytes_of_the_body_is_refused() {
     let shop = mock.merchant();
     let good = Request::valid(&shop);
     // The same text through the API's hash, which runs over Shift_JIS.
-    let leaves: String = good
-        .borrowed()
-        .iter()
-        .map(|(_, value)| format!("<v>{value}</v>"))
-        .collect();
+    let values: Vec<&str> = good.borrowed().into_iter().map(|(_, value)| value).collect();
+    let leaves = format!("<v>{}</v>", values.join("</v><v>"));
     let document = format!("<r>{leaves}</r>");
     let document = kessai::charset::encode(&document).unwrap();
     let hash = kessai::gateways::sbps::request_hash(&super::shop::keys(&shop), &document).unwrap();
