@@ -24,6 +24,7 @@
 //! | gateway | feature | redirect | notification | status query | more |
 //! | --- | --- | --- | --- | --- | --- |
 //! | Stripe Checkout Sessions | `stripe` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
+//! | KOMOJU sessions | `komoju` | link | HMAC-SHA-256 | yes | expire, capture, void, refund |
 //! | GMO Payment Gateway, Link Type Plus | `gmopg` | link | unsigned: a hint | yes | expire, capture, void, refund |
 //! | SB Payment Service, link type | `sbps` | form in `Shift_JIS` | SHA-1 over joined values: a reason to ask, or by choice more | with the API type | capture, void, refund |
 //!
@@ -33,7 +34,7 @@
 //! | --- | --- | --- |
 //! | `reqwest` | yes | the HTTP client; without it, bring a [`Transport`](transport::Transport) |
 //! | `rustls` | yes | TLS for it |
-//! | `gmopg`, `sbps`, `stripe`, `all-gateways` | | the gateways |
+//! | `gmopg`, `komoju`, `sbps`, `stripe`, `all-gateways` | | the gateways |
 //! | `sqlite` | | `ledgers::SqliteLedger` |
 //! | `axum` | | an extractor that keeps the raw body, and responses |
 //! | `tracing` | | notices |

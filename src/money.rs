@@ -116,7 +116,7 @@ impl FromStr for Currency {
 
     fn from_str(code: &str) -> Result<Self, MoneyError> {
         for (codes, exponent) in [(EXPONENT_2, 2), (EXPONENT_0, 0), (EXPONENT_3, 3), (EXPONENT_4, 4)] {
-            if codes.contains(&code) {
+            if codes.binary_search(&code).is_ok() {
                 return Self::tabled(code, exponent).ok_or(MoneyError::UnknownCurrency);
             }
         }

@@ -234,7 +234,12 @@ impl GatewayWord {
     /// Keeps the visible ASCII of the text, or nothing of a text with card data in it (PAY-58).
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let kept: String = text.chars().filter(char::is_ascii_graphic).take(64).collect();
+        // Most words are plain already, and are taken as they are.
+        let kept = if text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            text.to_owned()
+        } else {
+            text.chars().filter(char::is_ascii_graphic).take(64).collect()
+        };
         let refused = |text: &str| check_text("the gateway's word", text).is_err();
         // What was kept is looked at too: letters that fell out between digits no longer keep them apart.
         if refused(text) || (!text.starts_with(&kept) && refused(&kept)) {

@@ -163,6 +163,8 @@ impl GatewayId {
     pub const SBPS: Self = Self::from_static("sbps");
     /// Stripe Checkout Sessions.
     pub const STRIPE: Self = Self::from_static("stripe");
+    /// KOMOJU sessions.
+    pub const KOMOJU: Self = Self::from_static("komoju");
     /// GMO Payment Gateway, Link Type Plus.
     pub const GMOPG: Self = Self::from_static("gmopg");
 

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "gmopg")]
 pub mod gmopg;
+#[cfg(feature = "komoju")]
+pub mod komoju;
 #[cfg(feature = "sbps")]
 pub mod sbps;
 #[allow(dead_code, reason = "a build may have no gateway")]

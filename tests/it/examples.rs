@@ -210,3 +210,66 @@ fn the_storefront_refuses_live_keys_open_ports_and_unknown_words_without_printin
         assert_eq!(text(&output.stdout), "", "{why}");
     }
 }
+
+#[test]
+fn the_mock_gateway_runs_alone_on_a_port_and_says_how_to_reach_it() {
+    let Some(program) = example("mock_gateway") else { return };
+    let mut command = command(&program);
+    command.args(["--endpoint", "http://127.0.0.1:9/notification", "--language", "ja"]);
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap());
+    let mut said = Vec::new();
+    for line in lines.lines().map_while(Result::ok) {
+        let last = line.starts_with("Ctrl-C");
+        said.push(line);
+        if last {
+            break;
+        }
+    }
+    let value = |name: &str| {
+        said.iter()
+            .find_map(|line| line.trim_start().strip_prefix(name))
+            .map(str::trim)
+    };
+    let host = value("base URL")
+        .and_then(|url| url.strip_prefix("http://"))
+        .map(|url| url.trim_end_matches('/'));
+    let answer = host.map(ask);
+    stop(&mut child);
+    let answer = answer.expect("an address").unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK") && answer.contains("Test gateway"),
+        "{answer}"
+    );
+    assert!(
+        value("API key").is_some_and(|key| key.starts_with("sk_test_")),
+        "{said:?}"
+    );
+    assert!(
+        value("its secret").is_some_and(|secret| secret.starts_with("whsec_")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn the_mock_gateway_refuses_what_it_does_not_understand_and_calls_nobody_outside() {
+    let Some(program) = example("mock_gateway") else { return };
+    for (arguments, code, why) in [
+        (&["--prot", "1"][..], 2, "unknown option --prot"),
+        (&["--port"], 2, "needs a value"),
+        (&["--port", "70000"], 2, "not a number that fits"),
+        (&["--delay", "soon"], 2, "not a number that fits"),
+        (&["--endpoint", "https://shop.example/notification"], 1, ""),
+        (&["--endpoint", "http://192.0.2.1/notification"], 1, "loopback"),
+    ] {
+        let mut program = command(&program);
+        program.args(arguments);
+        let output = run(program);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(
+            said.contains(why) && text(&output.stdout).is_empty(),
+            "{arguments:?}: {said}"
+        );
+    }
+}

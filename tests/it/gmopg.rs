@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base64ct::Encoding as _;
 use bytes::Bytes;
 use http::Method;
 use kessai::gateways::gmopg::{GmoPg, GmoPgBuilder, LinkType};
@@ -124,6 +125,12 @@ fn judge(case: &Value) -> Result<bool, String> {
         Some("request_signature") => {
             // The hash at the end of the link is the one this shop's password gives.
             let segment = body.rsplit('/').next().unwrap_or_default();
+            // And the text before it is the request that was meant.
+            let carried = segment.split('.').next().unwrap_or_default();
+            let meant = text(&case["inputs"]["json"])?;
+            if base64ct::Base64::decode_vec(carried).ok().as_deref() != Some(meant.as_bytes()) {
+                return Ok(false);
+            }
             let signed = callback("/pay/gmo/return", &format!("result={segment}"));
             // Its content is no result, so after the hash it is the payload that is refused.
             Ok(matches!(gateway.returned(&signed), Err(VerifyError::Payload(_))))

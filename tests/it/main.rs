@@ -14,6 +14,7 @@
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
 mod axum_intake;
+mod browser;
 mod cashier;
 mod compile_fail;
 mod examples;
@@ -22,6 +23,7 @@ mod guard;
 mod guide;
 mod interop;
 mod kept_link;
+mod komoju;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
@@ -37,3 +39,4 @@ mod stripe;
 mod support;
 mod transport;
 mod vectors;
+mod verify_cost;

@@ -17,9 +17,10 @@ use kessai::ledgers::{MemoryLedger, SqliteLedger};
 use kessai::sign::{Mac, MacVerifier, SigningKeys};
 use kessai::transport::{Call as _, Client, HttpTransport, RetryPolicy, TransportErrorKind};
 use kessai::{
-    Addresses, AllowedOrigins, ApiKey, Callback, Cashier, CheckoutRequest, Email, FormBody, Gateway as _, GatewayId,
-    GatewayReference, IdempotencyKey, LineItem, Locale, MerchantReference, Nonce, Params, PostForm, Received, Redirect,
-    RedirectUrl, ReturnToken, SharedToken, SigningKey, SweepPolicy, check_text, path_segment,
+    Addresses, AllowedOrigins, ApiKey, Callback, Cashier, CheckoutRequest, Email, Environment, FormBody, Gateway as _,
+    GatewayId, GatewayReference, IdempotencyKey, LineItem, Locale, MerchantAccount, MerchantReference, Nonce, Params,
+    PostForm, Received, Redirect, RedirectUrl, ReturnToken, SharedToken, SigningKey, SweepPolicy, check_text,
+    path_segment,
 };
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
@@ -32,6 +33,8 @@ const API_KEY: &str = "sk_test_Canary7ApiKey3f9a";
 const SIGNING: &str = "whsec_Canary7Signing5b2c";
 const RETIRING: &str = "whsec_Canary7Retiring81de";
 const TOKEN: &str = "Canary7SharedToken66ab";
+/// A gateway whose passwords are short.
+const SHOP_PASSWORD: &str = "canary7pw";
 /// In callbacks and answers, where nobody reads it.
 const BODY: &str = "Canary7FreeText40cf";
 const HEADER: &str = "Canary7Header19be";
@@ -124,9 +127,21 @@ impl Texts {
     }
 }
 
-const SECRETS: [&str; 4] = [API_KEY, SIGNING, RETIRING, TOKEN];
-const ALL: [&str; 12] = [
-    API_KEY, SIGNING, RETIRING, TOKEN, BODY, HEADER, QUERY, EMAIL, ITEM, PAGE, FIELD, SETTING,
+const SECRETS: [&str; 5] = [API_KEY, SIGNING, RETIRING, TOKEN, SHOP_PASSWORD];
+const ALL: [&str; 13] = [
+    SHOP_PASSWORD,
+    API_KEY,
+    SIGNING,
+    RETIRING,
+    TOKEN,
+    BODY,
+    HEADER,
+    QUERY,
+    EMAIL,
+    ITEM,
+    PAGE,
+    FIELD,
+    SETTING,
 ];
 
 fn keys() -> SigningKeys {
@@ -257,6 +272,18 @@ fn nothing_that_holds_a_secret_prints_it() {
     );
     texts.debug("Client", &Client::new(Arc::new(script), RetryPolicy::default()));
     texts.debug("HttpTransport", &HttpTransport::new().unwrap());
+
+    let gmopg = || {
+        kessai::gateways::gmopg::GmoPg::builder(
+            MerchantAccount::new("tshop00000001").unwrap(),
+            ApiKey::new(SHOP_PASSWORD).unwrap(),
+            "shop01",
+            Environment::Sandbox,
+            Addresses::new("https://shop.example", "/pay/gmo").unwrap(),
+        )
+    };
+    texts.debug("GmoPgBuilder", &gmopg());
+    texts.debug("GmoPg", &gmopg().build().unwrap());
 
     let request = request();
     texts.debug("CheckoutRequest", &request);
@@ -752,5 +779,44 @@ fn a_panic_over_any_of_it_says_nothing() {
     });
     let state = attempt.expected.return_token.as_str();
     let markers: Vec<&str> = ALL.iter().copied().chain([state]).collect();
+    texts.hold_none_of(&markers);
+}
+
+#[tokio::test]
+async fn a_signed_form_shows_its_hash_and_neither_the_key_nor_the_password() {
+    use kessai::gateways::sbps::{Sbps, ShopId};
+
+    const HASH_KEY: &str = "canary7hash0f3a7c5e19b24d6880aa5c3e71f2d4";
+    let (script, mut texts) = (Scripted::new(), Texts::default());
+    let shop = || {
+        Sbps::builder(
+            Environment::Sandbox,
+            ShopId::new("99661", "001").unwrap(),
+            SigningKeys::from_texts([HASH_KEY]).unwrap(),
+            Addresses::new("https://shop.example", "/pay/sbps").unwrap(),
+        )
+        .api(ApiKey::new(API_KEY).unwrap())
+        .transport(Arc::new(script.clone()))
+    };
+    texts.debug("SbpsBuilder", &shop());
+    let sbps = shop().build().unwrap();
+    texts.debug("Sbps", &sbps);
+    // Without the e-mail address, which the form would hold because the shopper's own browser posts it.
+    let tea = LineItem::new("Sencha 緑茶", yen(1980), 1).unwrap();
+    let request = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap()).item(tea);
+    let request = request.build().unwrap();
+    let expected = ExpectedPayment::plan(&sbps, &request, start()).unwrap();
+    let checkout = sbps.checkout(&expected, &request).await.unwrap();
+    texts.debug("Checkout", &checkout);
+    let Redirect::Post(form) = &checkout.redirect else {
+        panic!("a form was expected")
+    };
+    let page = form.page(&Nonce::random().unwrap(), "Pay");
+    assert!(page.contains("sps_hashcode"), "the form is signed");
+    texts.text("the page", page);
+    let reply = checkout.redirect.into_response(&Nonce::random().unwrap(), "Pay");
+    texts.debug("the reply", &reply);
+    texts.text("the reply's body", String::from_utf8_lossy(reply.body()));
+    let markers: Vec<&str> = ALL.iter().copied().chain([HASH_KEY]).collect();
     texts.hold_none_of(&markers);
 }

@@ -824,7 +824,9 @@ fn a_deeply_nested_part_that_nobody_reads_costs_no_stack() {
     let stripe = stripe().build().unwrap();
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let nested = format!("{}1{}", open.repeat(9_000), close.repeat(9_000));
-        let body = format!("{{\"id\":\"evt_1\",\"object\":\"event\",\"type\":\"x\",\"data\":{{\"object\":{nested}}}}}");
+        let body = format!(
+            "{{\"id\":\"evt_1\",\"object\":\"event\",\"type\":\"x\",\"data\":{{\"object\":{{\"x\":{nested}}}}}}}"
+        );
         let mut limits = kessai::CallbackLimits::default();
         limits.body = 200_000;
         // An unhandled type with a whole envelope: acknowledged, and nothing is said about a payment.

@@ -33,6 +33,7 @@ use crate::support::tree::Tree;
 const GATEWAYS: &[(&str, Judge)] = &[
     ("stripe", stripe_case),
     ("gmopg", crate::gmopg::case),
+    ("komoju", crate::komoju::case),
     ("sbps", crate::sbps::case),
 ];
 
@@ -228,6 +229,7 @@ fn every_vector_of_ours_agrees() {
     assert_eq!(outcome.unknown, Vec::<String>::new());
     // So that it cannot pass on nothing.
     assert_eq!(outcome.count("gmopg.json"), 26);
+    assert_eq!(outcome.count("komoju.json"), 24);
     assert_eq!(outcome.count("sbps.json"), 25);
     assert!(outcome.count("stripe.json") >= 31);
     assert!(outcome.count("stripe-encoding.json") >= 10);

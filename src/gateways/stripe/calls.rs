@@ -433,7 +433,7 @@ fn session_event(
     let id = request_id(response);
     let session: wire::Session<'_> = success(response)?;
     let wrong = |message: &'static str| Error::protocol(message).with_request_id(id.as_deref());
-    if session.id != asked.as_str() {
+    if *session.id != *asked.as_str() {
         return Err(wrong("the answer is about another session"));
     }
     map::status_event(&session, config, at).ok_or_else(|| wrong("the answer cannot be read as a status"))
@@ -442,7 +442,7 @@ fn session_event(
 /// The answer as an object of the right id; what became of it is asked for, not taken from here.
 fn about(payment: &GatewayReference, response: &Response<Bytes>) -> Result<(), Error> {
     let answer: wire::Id<'_> = success(response)?;
-    if answer.id == payment.as_str() {
+    if *answer.id == *payment.as_str() {
         Ok(())
     } else {
         Err(Error::protocol("the answer is about another payment").with_request_id(request_id(response).as_deref()))

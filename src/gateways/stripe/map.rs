@@ -92,10 +92,12 @@ pub(super) fn to_wire(money: Money) -> Result<u64, MoneyError> {
 /// An amount out of Stripe's units, or nothing if it is not one. Currency codes are lower case on this wire, and only that.
 pub(super) fn from_wire(amount: Option<u64>, currency: Option<&str>) -> Option<Money> {
     let (amount, code) = (amount?, currency?);
-    if !code.bytes().all(|byte| byte.is_ascii_lowercase()) {
+    let code: [u8; 3] = code.as_bytes().try_into().ok()?;
+    if !code.iter().all(u8::is_ascii_lowercase) {
         return None;
     }
-    let currency: Currency = code.to_ascii_uppercase().parse().ok()?;
+    let code = code.map(|byte| byte.to_ascii_uppercase());
+    let currency: Currency = std::str::from_utf8(&code).ok()?.parse().ok()?;
     let minor = match units(currency) {
         Units::Iso | Units::ThousandthsEndingInZero => amount,
         Units::WholeOfHundredths => amount.checked_mul(100)?,
@@ -257,7 +259,7 @@ fn sign_of_change(event: &wire::Event<'_>, about: &wire::AboutPayment<'_>) -> St
     Statement {
         subject: Subject::new().with_payment(about.payment_intent.as_ref().and_then(|intent| reference(intent.id()))),
         status: PaymentStatus::Unknown,
-        word: event.kind.clone().into_owned(),
+        word: event.kind.to_string(),
         amount: None,
         refunded: None,
         // Refunds carry no mode of their own in every version; the envelope's counts then.
@@ -284,7 +286,7 @@ pub(super) fn status_event(session: &wire::Session<'_>, config: &Config, at: Sys
         .with_refunded(refunded);
     // An answer has no id. The same fact gives the same one, so that asking twice is heard once.
     let word = snapshot.gateway_status.as_str();
-    let fact = format!("{}/{word}/{}", session.id, refunded.map_or(0, Money::minor_units));
+    let fact = format!("{}/{word}/{}", &*session.id, refunded.map_or(0, Money::minor_units));
     let id = EventId::new(format!("ask:{fact}")).ok()?;
     let environment = session.livemode.map_or(other(config.environment), environment);
     let account = config.account.clone();

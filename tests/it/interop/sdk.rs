@@ -62,9 +62,11 @@ impl Sdk {
     fn start(name: &'static str, program: &std::ffi::OsStr, script: &str) -> Self {
         let mut command = tools::command(program);
         command.arg(tools::directory().join(script));
-        command
-            .stdin(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::inherit());
+        // A file of its own and not ours: node switches a pipe that it shares with this process to non-blocking, and then the
+        // next line that a test prints is lost.
+        let complaints = format!("{}/{name}-sdk.stderr", env!("CARGO_TARGET_TMPDIR"));
+        let complaints = std::fs::OpenOptions::new().create(true).append(true).open(complaints);
+        command.stdin(std::process::Stdio::piped()).stderr(complaints.unwrap());
         let mut child = command.spawn().unwrap();
         let questions = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -1,0 +1,47 @@
+//! `X-Komoju-Signature` (sheet section "Callback", 2026-11-23).
+//!
+//! ```text
+//! X-Komoju-Signature: 99424ec9...     lower-case hex of HMAC-SHA-256 over the raw body under the webhook secret
+//! ```
+//!
+//! The worked example is `wh_captured_card` in `tests/vectors/komoju.json`. There is no time in it, so age proves nothing
+//! either way: a replay is an event that is known already.
+
+use http::Method;
+
+use crate::callback::Callback;
+use crate::error::VerifyError;
+use crate::sign::{Mac, SigningKeys};
+use crate::verified::Verified;
+
+const HEADER: &str = "x-komoju-signature";
+const TAG: usize = 32;
+
+/// The header that KOMOJU would send with this body, signed with the current key. For a store's own tests.
+///
+/// ```
+/// use kessai::gateways::komoju::signature_header;
+/// use kessai::sign::SigningKeys;
+///
+/// let keys = SigningKeys::from_texts(["whsec-komoju-example-1"])?;
+/// assert_eq!(signature_header(&keys, b"{}").len(), 64);
+/// # Ok::<(), kessai::ConfigError>(())
+/// ```
+#[must_use]
+pub fn signature_header(keys: &SigningKeys, body: &[u8]) -> String {
+    base16ct::lower::encode_string(&keys.sign(Mac::HmacSha256, &[body]))
+}
+
+/// Checks the signature over the raw body. Borrows the body and allocates nothing.
+pub(super) fn verify<'c>(callback: &'c Callback, keys: &SigningKeys) -> Result<Verified<&'c [u8]>, VerifyError> {
+    if callback.method() != Method::POST {
+        return Err(VerifyError::Malformed("a webhook comes by POST"));
+    }
+    let header = callback.header_once(HEADER)?;
+    let mut tag = [0_u8; TAG];
+    // Upper case is refused, as the gateway's own plug-in does.
+    if header.len() != 2 * TAG || base16ct::lower::decode(header, &mut tag).is_err() {
+        return Err(VerifyError::Malformed("the signature is not 64 lower-case hex digits"));
+    }
+    keys.verify(Mac::HmacSha256, b"", callback.body(), &[tag], callback.received_at())
+}
