@@ -60,11 +60,18 @@
 //! | --- | --- |
 //! | Stripe Checkout Sessions | [`stripe::MockStripe`] |
 
+mod armed;
+mod card;
 mod clock;
 mod error;
 mod front;
+mod ids;
+mod language;
+mod markup;
 pub mod stripe;
 
+pub use armed::Armed;
+pub use card::TestCard;
 pub use clock::Clock;
 pub use error::MockError;
 
