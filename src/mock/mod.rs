@@ -58,6 +58,7 @@
 //!
 //! | gateway | type |
 //! | --- | --- |
+//! | KOMOJU sessions | [`komoju::MockKomoju`] |
 //! | Stripe Checkout Sessions | [`stripe::MockStripe`] |
 
 mod armed;
@@ -66,8 +67,10 @@ mod clock;
 mod error;
 mod front;
 mod ids;
+pub mod komoju;
 mod language;
 mod markup;
+mod shopper;
 pub mod stripe;
 
 pub use armed::Armed;
