@@ -1,4 +1,5 @@
-//! A gateway of your own on this machine: API, hosted payment page and signed notifications, speaking Stripe.
+//! A gateway of your own on this machine: API, hosted payment page and signed notifications, speaking
+//! Stripe or KOMOJU.
 //!
 //! ```text
 //! cargo run --example mock_gateway -- --port 4242 --endpoint http://127.0.0.1:3000/pay/stripe/notification
@@ -6,6 +7,7 @@
 //!
 //! | option | meaning |
 //! | --- | --- |
+//! | `--gateway NAME` | whose wire it speaks: `stripe` (without it) or `komoju` |
 //! | `--port N` | the port to listen on; any free one without it |
 //! | `--endpoint URL` | where notifications go, as often as there are places; on this machine only |
 //! | `--language ja` | the language of the page where neither session nor browser names one |
@@ -17,7 +19,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kessai::mock::stripe::{Endpoint, MockStripe, MockStripeBuilder};
+use kessai::mock::komoju::MockKomoju;
+use kessai::mock::stripe::MockStripe;
+use url::Url;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -26,8 +30,8 @@ async fn main() -> ExitCode {
         Err(problem) => {
             eprintln!("{problem}");
             eprintln!(
-                "usage: mock_gateway [--port N] [--endpoint URL]... [--language en|ja] [--delay SECONDS] (see the top of \
-                 examples/mock_gateway.rs)"
+                "usage: mock_gateway [--gateway stripe|komoju] [--port N] [--endpoint URL]... [--language en|ja] [--delay SECONDS] \
+                 (see the top of examples/mock_gateway.rs)"
             );
             return ExitCode::from(2);
         }
@@ -42,59 +46,112 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let mock = options.builder.start()?;
-    let merchant = mock.merchant();
-    let endpoints: Vec<Endpoint> = options
-        .endpoints
-        .iter()
-        .map(|url| merchant.add_endpoint(url))
-        .collect::<Result<_, _>>()?;
+    // Held until the end: a gateway that is dropped stops listening.
+    match options.gateway.as_str() {
+        "stripe" => {
+            let mock = options.stripe()?;
+            wait().await?;
+            drop(mock);
+        }
+        _ => {
+            let mock = options.komoju()?;
+            wait().await?;
+            drop(mock);
+        }
+    }
+    Ok(())
+}
 
-    // These keys open nothing but this process, which is why they may be printed.
-    println!("base URL        {}", mock.base_url());
-    println!("API key         {}", merchant.api_key());
-    println!("restricted key  {}", merchant.restricted_key());
-    for endpoint in &endpoints {
-        println!("endpoint        {}", endpoint.url());
-        println!("  its secret    {}", endpoint.secret());
-    }
-    if endpoints.is_empty() {
-        println!("no endpoint: notifications go nowhere (--endpoint URL)");
-    }
+async fn wait() -> Result<(), std::io::Error> {
     println!(
         "cards           4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined, 4000 0025 0000 3155 asks for 3-D Secure"
     );
     println!("Ctrl-C ends it.");
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+    tokio::signal::ctrl_c().await
+}
+
+// The keys that are printed open nothing but this process.
+fn print_keys(base: &Url, keys: &[(&str, &str)], endpoints: &[(String, String)]) {
+    println!("base URL        {base}");
+    for (name, key) in keys {
+        println!("{name:<16}{key}");
+    }
+    for (url, secret) in endpoints {
+        println!("endpoint        {url}");
+        println!("  its secret    {secret}");
+    }
+    if endpoints.is_empty() {
+        println!("no endpoint: notifications go nowhere (--endpoint URL)");
+    }
 }
 
 struct Options {
-    builder: MockStripeBuilder,
+    gateway: String,
+    port: u16,
+    language: String,
+    delay: Duration,
     endpoints: Vec<String>,
 }
 
 impl Options {
     fn read(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
-            builder: MockStripe::builder(),
+            gateway: "stripe".to_owned(),
+            port: 0,
+            language: "en".to_owned(),
+            delay: Duration::from_secs(2 * 24 * 60 * 60),
             endpoints: Vec::new(),
         };
         while let Some(name) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{name} needs a value"));
-            let builder = std::mem::take(&mut options.builder);
-            options.builder = match name.as_str() {
-                "--port" => builder.port(number(&value()?)?),
-                "--language" => builder.language(&value()?),
-                "--delay" => builder.delayed_after(Duration::from_secs(number(&value()?)?)),
-                "--endpoint" => {
-                    options.endpoints.push(value()?);
-                    builder
-                }
+            match name.as_str() {
+                "--gateway" => options.gateway = known(value()?)?,
+                "--port" => options.port = number(&value()?)?,
+                "--language" => options.language = value()?,
+                "--delay" => options.delay = Duration::from_secs(number(&value()?)?),
+                "--endpoint" => options.endpoints.push(value()?),
                 other => return Err(format!("unknown option {other}")),
-            };
+            }
         }
         Ok(options)
+    }
+
+    fn stripe(&self) -> Result<MockStripe, kessai::mock::MockError> {
+        let builder = MockStripe::builder().port(self.port).language(&self.language);
+        let mock = builder.delayed_after(self.delay).start()?;
+        let merchant = mock.merchant();
+        let mut endpoints = Vec::new();
+        for url in &self.endpoints {
+            let endpoint = merchant.add_endpoint(url)?;
+            endpoints.push((endpoint.url().to_owned(), endpoint.secret().to_owned()));
+        }
+        let keys = [
+            ("API key", merchant.api_key()),
+            ("restricted key", merchant.restricted_key()),
+        ];
+        print_keys(mock.base_url(), &keys, &endpoints);
+        Ok(mock)
+    }
+
+    fn komoju(&self) -> Result<MockKomoju, kessai::mock::MockError> {
+        let builder = MockKomoju::builder().port(self.port).language(&self.language);
+        let mock = builder.delayed_after(self.delay).start()?;
+        let merchant = mock.merchant();
+        let mut endpoints = Vec::new();
+        for url in &self.endpoints {
+            let endpoint = merchant.add_endpoint(url)?;
+            endpoints.push((endpoint.url().to_owned(), endpoint.secret().to_owned()));
+        }
+        print_keys(mock.base_url(), &[("API key", merchant.api_key())], &endpoints);
+        Ok(mock)
+    }
+}
+
+fn known(gateway: String) -> Result<String, String> {
+    if ["stripe", "komoju"].contains(&gateway.as_str()) {
+        Ok(gateway)
+    } else {
+        Err(format!("no gateway is called {gateway}"))
     }
 }
 
