@@ -47,17 +47,12 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     // Held until the end: a gateway that is dropped stops listening.
-    match options.gateway.as_str() {
-        "stripe" => {
-            let mock = options.stripe()?;
-            wait().await?;
-            drop(mock);
-        }
-        _ => {
-            let mock = options.komoju()?;
-            wait().await?;
-            drop(mock);
-        }
+    if options.gateway == "komoju" {
+        let _mock = options.komoju()?;
+        wait().await?;
+    } else {
+        let _mock = options.stripe()?;
+        wait().await?;
     }
     Ok(())
 }
