@@ -305,6 +305,14 @@ async fn a_konbini_slip_is_unpaid_until_the_till_and_its_fee_is_on_top() {
     assert_eq!(shop.status().await, PaymentStatus::Captured);
     assert_eq!(shop.fulfilled().await, 1);
     assert!(slip.reload().await.unwrap().text().contains("was paid"));
+    // Money paid at a till has no card to go back to.
+    let (attempt, now) = (shop.attempt().await, shop.mock.clock().now());
+    assert!(
+        Refund::refund(&shop.komoju, &attempt, None, &key("r-1"), now)
+            .await
+            .is_err()
+    );
+    assert_eq!(shop.merchant.sessions().pop().unwrap().refunded, 0);
 }
 
 #[tokio::test]
