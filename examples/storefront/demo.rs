@@ -13,7 +13,7 @@ use kessai::{MerchantReference, PaymentStatus};
 use tokio::net::TcpListener;
 
 use super::browser::{Browser, Seen};
-use super::shop::{self, PAYMENT_PATH, Shop, fulfilment, goods, story};
+use super::shop::{self, Shop, fulfilment, goods, story};
 use super::wiring::{self, Failure};
 
 /// How long a delivery may take here, in real time.
@@ -365,7 +365,7 @@ impl Stage {
         .to_string();
         let keys = SigningKeys::from_texts(["whsec_aGuessOfSomebodyElse"])?;
         let answer = reqwest::Client::new()
-            .post(format!("{}{PAYMENT_PATH}/notification", self.url))
+            .post(format!("{}/pay/stripe/notification", self.url))
             .header(
                 "Stripe-Signature",
                 signature_header(&keys, self.shop.now(), body.as_bytes()),
@@ -523,7 +523,7 @@ impl<'s> Story<'s> {
         Ok(Ended {
             title: self.title,
             order: reference.to_string(),
-            amount: goods::shown(total),
+            amount: goods::shown(total, shop::lang::Lang::En),
             how,
             as_it_must,
         })
