@@ -1,13 +1,15 @@
-//! A gateway of your own on this machine: API, hosted payment page and signed notifications, speaking Stripe.
+//! A gateway of your own on this machine: API, hosted payment page and signed notifications.
 //!
 //! ```text
 //! cargo run --example mock_gateway -- --port 4242 --endpoint http://127.0.0.1:3000/pay/stripe/notification
+//! cargo run --example mock_gateway -- --gateway sbps --port 4243
 //! ```
 //!
 //! | option | meaning |
 //! | --- | --- |
+//! | `--gateway NAME` | whose wire it speaks: `stripe` (without it), `sbps` |
 //! | `--port N` | the port to listen on; any free one without it |
-//! | `--endpoint URL` | where notifications go, as often as there are places; on this machine only |
+//! | `--endpoint URL` | where notifications go; on this machine only. Stripe: as often as there are places. SBPS: one, in place of the address that each form names |
 //! | `--language ja` | the language of the page where neither session nor browser names one |
 //! | `--delay SECONDS` | how long a delayed payment takes; two days without it |
 //!
@@ -17,7 +19,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kessai::mock::stripe::{Endpoint, MockStripe, MockStripeBuilder};
+use kessai::mock::sbps::MockSbps;
+use kessai::mock::stripe::{Endpoint, MockStripe};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -26,13 +31,17 @@ async fn main() -> ExitCode {
         Err(problem) => {
             eprintln!("{problem}");
             eprintln!(
-                "usage: mock_gateway [--port N] [--endpoint URL]... [--language en|ja] [--delay SECONDS] (see the top of \
-                 examples/mock_gateway.rs)"
+                "usage: mock_gateway [--gateway stripe|sbps] [--port N] [--endpoint URL]... [--language en|ja] \
+                 [--delay SECONDS] (see the top of examples/mock_gateway.rs)"
             );
             return ExitCode::from(2);
         }
     };
-    match run(options).await {
+    let done = match options.gateway {
+        Gateway::Stripe => stripe(options).await,
+        Gateway::Sbps => sbps(options).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -41,8 +50,15 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let mock = options.builder.start()?;
+async fn stripe(options: Options) -> Outcome {
+    let mut builder = MockStripe::builder().port(options.port);
+    if let Some(language) = &options.language {
+        builder = builder.language(language);
+    }
+    if let Some(delay) = options.delay {
+        builder = builder.delayed_after(delay);
+    }
+    let mock = builder.start()?;
     let merchant = mock.merchant();
     let endpoints: Vec<Endpoint> = options
         .endpoints
@@ -61,6 +77,40 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     if endpoints.is_empty() {
         println!("no endpoint: notifications go nowhere (--endpoint URL)");
     }
+    until_the_end().await
+}
+
+async fn sbps(options: Options) -> Outcome {
+    let mut builder = MockSbps::builder().port(options.port);
+    if let Some(language) = &options.language {
+        builder = builder.language(language);
+    }
+    if let Some(delay) = options.delay {
+        builder = builder.delayed_after(delay);
+    }
+    let mock = builder.start()?;
+    let merchant = mock.merchant();
+    match options.endpoints.as_slice() {
+        [] => {}
+        [endpoint] => merchant.notify_at(endpoint)?,
+        _ => return Err("SBPS sends its results to one place".into()),
+    }
+
+    // These keys open nothing but this process, which is why they may be printed.
+    println!("form address    {}", mock.form_url());
+    println!("API address     {}", mock.api_url());
+    println!("merchant id     {}", merchant.merchant_id());
+    println!("service id      {}", merchant.service_id());
+    println!("hash key        {}", merchant.hash_key());
+    println!("API password    {}", merchant.api_password());
+    match options.endpoints.first() {
+        Some(endpoint) => println!("results         {endpoint}"),
+        None => println!("results         to the address in each form, on this machine only"),
+    }
+    until_the_end().await
+}
+
+async fn until_the_end() -> Outcome {
     println!(
         "cards           4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined, 4000 0025 0000 3155 asks for 3-D Secure"
     );
@@ -69,30 +119,41 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+#[derive(Default)]
+enum Gateway {
+    #[default]
+    Stripe,
+    Sbps,
+}
+
+#[derive(Default)]
 struct Options {
-    builder: MockStripeBuilder,
+    gateway: Gateway,
+    port: u16,
+    language: Option<String>,
+    delay: Option<Duration>,
     endpoints: Vec<String>,
 }
 
 impl Options {
     fn read(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self {
-            builder: MockStripe::builder(),
-            endpoints: Vec::new(),
-        };
+        let mut options = Self::default();
         while let Some(name) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{name} needs a value"));
-            let builder = std::mem::take(&mut options.builder);
-            options.builder = match name.as_str() {
-                "--port" => builder.port(number(&value()?)?),
-                "--language" => builder.language(&value()?),
-                "--delay" => builder.delayed_after(Duration::from_secs(number(&value()?)?)),
-                "--endpoint" => {
-                    options.endpoints.push(value()?);
-                    builder
+            match name.as_str() {
+                "--gateway" => {
+                    options.gateway = match value()?.as_str() {
+                        "stripe" => Gateway::Stripe,
+                        "sbps" => Gateway::Sbps,
+                        other => return Err(format!("no gateway is called {other}")),
+                    }
                 }
+                "--port" => options.port = number(&value()?)?,
+                "--language" => options.language = Some(value()?),
+                "--delay" => options.delay = Some(Duration::from_secs(number(&value()?)?)),
+                "--endpoint" => options.endpoints.push(value()?),
                 other => return Err(format!("unknown option {other}")),
-            };
+            }
         }
         Ok(options)
     }

@@ -12,6 +12,7 @@
 //! | --- | --- | --- |
 //! | `LISTEN` | address and port to listen on | `127.0.0.1`, any free port |
 //! | `SHOP_DATA` | folder for the shop's two files | a temporary one, gone afterwards |
+//! | `DELAYED_SECONDS` | when the played gateway's delayed payments arrive, or turn out never to | 20 |
 //! | `STRIPE_API_KEY` | `sk_test_...` or `rk_test_...`: runs against Stripe's own test mode; live keys are refused | the gateway is played |
 //! | `STRIPE_SIGNING_SECRET` | `whsec_...` of the endpoint at `PUBLIC_URL/pay/stripe/notification`, needed with the key | |
 //! | `PUBLIC_URL` | the shop's origin as browsers and Stripe see it, such as `https://shop.example`, used with the key | the address that is listened on |
@@ -26,7 +27,7 @@ mod demo;
 mod shop;
 mod wiring;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -88,14 +89,14 @@ async fn open() -> Result<(), Failure> {
         if !address.ip().is_loopback() {
             return Err("with a played gateway the shop listens on this machine only; set LISTEN to 127.0.0.1".into());
         }
-        // What pays later arrives after 20 seconds, so that one can watch.
+        let url = apart_from_the_gateway(address);
         let mock = MockStripe::builder()
-            .delayed_after(Duration::from_secs(20))
+            .delayed_after(delayed_after()?)
             .language("ja")
             .start()?;
-        let shop = wiring::against_mock(data.path(), &mock, &origin(address))?;
+        let shop = wiring::against_mock(data.path(), &mock, &url)?;
         played = Some(mock);
-        println!("The shop is open at {}/", origin(address));
+        println!("The shop is open at {url}/");
         shop
     };
     let work = tokio::spawn(shop::fulfilment::run(shop.clone()));
@@ -122,6 +123,27 @@ async fn open() -> Result<(), Failure> {
 
 fn origin(address: SocketAddr) -> String {
     format!("http://{address}")
+}
+
+/// The shop's origin beside a played gateway. Cookies know hosts and no ports, so the two need different names: under the
+/// same one, browsers would send the shop's session along to the payment page.
+fn apart_from_the_gateway(address: SocketAddr) -> String {
+    if address.ip() == Ipv4Addr::LOCALHOST {
+        format!("http://localhost:{}", address.port())
+    } else {
+        origin(address)
+    }
+}
+
+/// After how long the played gateway's delayed money arrives, or turns out never to. Short, so that one can watch.
+fn delayed_after() -> Result<Duration, Failure> {
+    let Some(seconds) = setting("DELAYED_SECONDS") else {
+        return Ok(Duration::from_secs(20));
+    };
+    let seconds = seconds
+        .parse::<u32>()
+        .map_err(|_| "DELAYED_SECONDS is not a number of seconds")?;
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 /// A setting that is there and not blank.

@@ -59,12 +59,21 @@
 //! | gateway | type |
 //! | --- | --- |
 //! | Stripe Checkout Sessions | [`stripe::MockStripe`] |
+//! | SB Payment Service, link type | [`sbps::MockSbps`] |
 
+mod armed;
+mod card;
 mod clock;
 mod error;
 mod front;
+mod ids;
+mod language;
+mod markup;
+pub mod sbps;
 pub mod stripe;
 
+pub use armed::Armed;
+pub use card::TestCard;
 pub use clock::Clock;
 pub use error::MockError;
 

@@ -39,6 +39,77 @@ export const scenarios = {
     return { order: await shopper.fullyPaid(), ...PAID };
   },
 
+  /// Every page up to the payment, in both languages: this is where a phone finds out whether it can be used.
+  async every_page_before_payment(shopper) {
+    const { page, shop } = shopper;
+    await shopper.inBothLanguages('shelf');
+    await page.goto(`${shop}basket`);
+    await shopper.inBothLanguages('basket-empty');
+    await page.goto(`${shop}orders`);
+    await shopper.inBothLanguages('orders-none');
+    await page.goto(shop);
+    await page.click('[data-test=add-hojicha]');
+    await shopper.inBothLanguages('basket');
+    await page.goto(`${shop}checkout`);
+    await shopper.inBothLanguages('checkout');
+    // The payment page speaks the language of the order: here the one, and in the next scenario the other.
+    await page.goto(shop);
+    await shopper.order();
+    await shopper.picture('hosted');
+    await shopper.cancel();
+    await shopper.sees('cancelled', 'unpaid');
+    await shopper.inBothLanguages('order-unpaid');
+    return { order: await shopper.orderNumber(), status: 'created', fulfilments: 0, attempts: 1 };
+  },
+
+  /// Every page from the payment on, in both languages.
+  async every_page_from_payment_on(shopper) {
+    const { page, shop } = shopper;
+    const operator = await page.getAttribute('[data-test=operator]', 'href');
+    await page.click('a[hreflang]');
+    await shopper.order();
+    await shopper.picture('hosted-other');
+    await shopper.pay(CARDS.declines);
+    await page.waitForSelector('[role=alert]');
+    await shopper.isUsable();
+    await shopper.picture('hosted-declined');
+    await shopper.pay(CARDS.asks);
+    await shopper.answerSecure('pass');
+    const order = await shopper.fullyPaid();
+    await page.goto(`${shop}orders/${order}`);
+    await shopper.inBothLanguages('order-shipped');
+    await page.goto(`${shop}orders`);
+    await shopper.inBothLanguages('orders');
+    await page.goto(new URL(operator, shop).href);
+    await shopper.inBothLanguages('operator');
+    return { order, ...PAID };
+  },
+
+  async unfinished_basket_survives(shopper) {
+    await shopper.page.click('[data-test=add-sencha]');
+    await shopper.page.waitForURL('**/basket');
+    await shopper.page.close();
+    await shopper.arrive();
+    assert.equal(await shopper.page.textContent('.count'), '1');
+    // It is still there after one more thing was chosen, and both are what is ordered.
+    await shopper.order({ article: 'hojicha' });
+    assert.equal(await shopper.page.locator('.lines > li').filter({ hasNotText: /送料|Delivery/ }).count(), 2);
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  /// The watch over the content policy can see: what the policy forbids is heard about.
+  async a_violated_policy_is_noticed(shopper) {
+    await shopper.order();
+    await shopper.page.evaluate(() => document.body.setAttribute('style', 'color: red'));
+    await shopper.page.waitForTimeout(200);
+    assert.equal(shopper.complaints.length, 1, 'the style was refused');
+    shopper.complaints.length = 0;
+    await shopper.cancel();
+    await shopper.sees('cancelled', 'unpaid');
+    return { order: await shopper.orderNumber(), status: 'created', fulfilments: 0, attempts: 1 };
+  },
+
   async cancel(shopper) {
     await shopper.order();
     await shopper.cancel();

@@ -475,10 +475,20 @@ async fn every_event_type_says_what_the_sheet_says() {
         ),
         (
             "payment.authorized",
+            json!({"status": "pending"}),
+            Some(PaymentStatus::Unknown),
+        ),
+        (
+            "payment.authorized",
             json!({"status": "authorized", "payment_details": null}),
             Some(PaymentStatus::Unknown),
         ),
         ("payment.captured", json!({}), Some(PaymentStatus::Captured)),
+        (
+            "payment.captured",
+            json!({"refunds": null}),
+            Some(PaymentStatus::Captured),
+        ),
         (
             "payment.captured",
             json!({"amount_refunded": null}),
@@ -740,6 +750,68 @@ async fn answers_about_something_else_are_no_answer() {
 }
 
 #[tokio::test]
+async fn a_payment_is_asked_for_by_its_name_where_no_session_answers() {
+    let (gateway, script) = scripted();
+    let mut stored = ours(&gateway);
+    stored.payment = Some(GatewayReference::new(PAYMENT).unwrap());
+    let gone = json!({"error": {"code": "not_found", "message": "no", "param": null}}).to_string();
+    let slip = json!({"status": "authorized", "payment_details": {"type": "konbini"}});
+
+    script.answer(404, gone.as_str()).answer(200, payment(slip).to_string());
+    let event = gateway.status(&stored, start()).await.unwrap();
+    assert_eq!(event.value().snapshot.status, PaymentStatus::Pending);
+    let paths: Vec<String> = script
+        .requests()
+        .iter()
+        .map(|sent| sent.uri().path().to_owned())
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            format!("/api/v1/sessions/{SESSION}"),
+            format!("/api/v1/payments/{PAYMENT}")
+        ]
+    );
+
+    // Trouble with the session is no reason to ask about something else.
+    script.answer(503, gone.as_str());
+    assert!(gateway.status(&stored, start()).await.is_err());
+    assert_eq!(script.requests().len(), 1);
+
+    stored.checkout = None;
+    script.answer(
+        200,
+        payment(json!({"payment_method_fee": 190, "total": 2170})).to_string(),
+    );
+    let event = gateway.status(&stored, start()).await.unwrap();
+    assert_eq!(event.value().snapshot.status, PaymentStatus::Captured);
+    assert_eq!(event.value().snapshot.amount, Some(yen(1980)));
+    assert_eq!(event.value().subject.checkout.as_ref().unwrap().as_str(), SESSION);
+    assert_eq!(script.requests().len(), 1);
+
+    // A failed try is the end only when the page is.
+    let over = stored.expected.expires_at + Duration::from_secs(2 * 3600);
+    for (at, wanted) in [(start(), PaymentStatus::Created), (over, PaymentStatus::Failed)] {
+        script.answer(200, payment(json!({"status": "failed"})).to_string());
+        let event = gateway.status(&stored, at).await.unwrap();
+        assert_eq!(event.value().snapshot.status, wanted);
+        assert!(event.value().subject.payment.is_none());
+    }
+
+    stored.checkout = Some(GatewayReference::new(SESSION).unwrap());
+    for answer in [
+        payment(json!({"id": "other"})),
+        payment(json!({"external_order_num": "other"})),
+        payment(json!({"session": "other"})),
+        payment(json!({"status": null})),
+        json!([payment(json!({}))]),
+    ] {
+        script.answer(404, gone.as_str()).answer(200, answer.to_string());
+        assert!(gateway.status(&stored, start()).await.is_err(), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn expire_capture_void_and_refund_send_what_the_sheet_says() {
     let (gateway, script) = scripted();
     let mut stored = ours(&gateway);
@@ -923,6 +995,47 @@ async fn a_stale_sessions_cancel_ends_nothing() {
         200
     );
     assert!(cashier.next_fulfilment().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_second_try_on_the_same_page_pays_although_the_first_was_asked_about() {
+    // One failed try inside an open session is not the end, and neither is one that is still under way.
+    for first in ["failed", "pending"] {
+        let (cashier, script, attempt, clock) = desk().await;
+        let name = attempt.reference().as_str();
+        let tried = payment(json!({"id": "firsttry00000000000000001", "status": first, "external_order_num": name}));
+        script.answer(200, session("pending", false, &tried));
+        clock.advance(Duration::from_secs(3600));
+        cashier.sweep(&SweepPolicy::default()).await.unwrap();
+        assert_eq!(script.requests().len(), 1, "{first}: it was asked about");
+        let paid = payment(json!({"external_order_num": name}));
+        assert_eq!(deliver(&cashier, &event("evt-2", "payment.captured", &paid)).await, 200);
+        let due = cashier.next_fulfilment().await.unwrap();
+        assert_eq!(due.expect(first).amount, yen(1980));
+    }
+}
+
+#[tokio::test]
+async fn two_refunds_in_part_are_both_on_record_and_a_repeat_is_not() {
+    let (cashier, _, attempt, _) = desk().await;
+    let name = attempt.reference().as_str();
+    let of = |refunded: u64| payment(json!({"external_order_num": name, "amount_refunded": refunded}));
+    let recorded = async || cashier.ledger().timeline(attempt.reference()).await.unwrap().len();
+    assert_eq!(
+        deliver(&cashier, &event("evt-1", "payment.captured", &of(0))).await,
+        200
+    );
+    let mut before = recorded().await;
+    // Both may come under one event id, and in either order.
+    for (refunded, news) in [(1200, 1), (500, 1), (1200, 0), (500, 0)] {
+        let body = event("evt-2", "payment.refund.created", &of(refunded));
+        assert_eq!(deliver(&cashier, &body).await, 200);
+        let after = recorded().await;
+        assert_eq!(after - before, news, "{refunded}");
+        before = after;
+    }
+    let stored = cashier.ledger().attempt(attempt.reference()).await.unwrap().unwrap();
+    assert_eq!(stored.status, PaymentStatus::PartiallyRefunded);
 }
 
 #[tokio::test]

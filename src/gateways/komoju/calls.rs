@@ -153,6 +153,50 @@ impl<const CANCEL: bool> Call for SessionCall<CANCEL> {
     }
 }
 
+/// `GET /payments/{id}`.
+#[derive(Clone, Debug)]
+pub(super) struct PaymentCall {
+    config: Config,
+    payment: GatewayReference,
+    attempt: StoredAttempt,
+    at: SystemTime,
+}
+
+impl PaymentCall {
+    pub(super) fn new(config: &Config, attempt: &StoredAttempt, at: SystemTime) -> Result<Self, Error> {
+        let missing = || Error::request("this attempt was never confirmed, so it has no session and no payment");
+        Ok(Self {
+            config: config.clone(),
+            payment: attempt.payment.clone().ok_or_else(missing)?,
+            attempt: attempt.clone(),
+            at,
+        })
+    }
+}
+
+impl Call for PaymentCall {
+    type Reply = PaymentEvent;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Result<http::Request<Bytes>, Error> {
+        let path = format!("/payments/{}", path_segment(self.payment.as_str()));
+        finish(request(&self.config, Method::GET, &path)?, Bytes::new())
+    }
+
+    fn advice(&self, response: &Response<Bytes>) -> RetryAdvice {
+        advice(response)
+    }
+
+    fn reply(&self, response: Response<Bytes>) -> Result<PaymentEvent, Error> {
+        let payment: wire::Payment<'_> = success(&response)?;
+        if payment.id != self.payment.as_str() {
+            return Err(Error::protocol("the answer is about another payment"));
+        }
+        map::payment_event(&payment, &self.attempt, &self.config, self.at)
+            .ok_or_else(|| Error::protocol("the answer cannot be read as a status of this attempt"))
+    }
+}
+
 /// What is to become of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -211,7 +255,7 @@ impl Call for ChangePayment {
         if payment.id != self.payment.as_str() {
             return Err(Error::protocol("the answer is about another payment"));
         }
-        let refund = payment.refunds.last().and_then(|refund| refund.id.as_deref());
+        let refund = payment.refunds().last().and_then(|refund| refund.id.as_deref());
         let reference = GatewayReference::new(refund.unwrap_or(&payment.id))
             .map_err(|_| Error::protocol("the answer has no usable id"))?;
         let word = GatewayWord::new(payment.status.as_deref().unwrap_or_default());

@@ -16,6 +16,9 @@ use crate::reference::{AttemptReference, EventId, GatewayId, GatewayReference, R
 /// A session lives a day at most, and that long if nothing is said (sheet section "Create hosted payment").
 const LONGEST: Duration = Duration::from_secs(86_400);
 
+/// How long after its page's end a failed try is still not taken for the end: the gateway's clock is not ours.
+const GRACE: Duration = Duration::from_secs(3600);
+
 /// What an attempt looks like here, or why the request cannot be one. The attempt is KOMOJU's `external_order_num`, which
 /// the sheet advises to keep to 50 ASCII characters.
 pub(super) fn plan(request: &CheckoutRequest) -> Result<AttemptPlan, RequestError> {
@@ -76,7 +79,7 @@ pub(super) fn notification(body: &[u8], config: &Config, at: SystemTime) -> Resu
     let said = statement(&payment);
     // What the type says and what the payment says have to be the same news; if not, the gateway is asked.
     let agrees = match news {
-        "payment.authorized" => matches!(said, PaymentStatus::Authorized | PaymentStatus::Pending),
+        "payment.authorized" => payment.status.as_deref() == Some("authorized") && said != PaymentStatus::Unknown,
         "payment.captured" => said == PaymentStatus::Captured,
         "payment.expired" => said == PaymentStatus::Expired,
         "payment.cancelled" => said == PaymentStatus::Cancelled,
@@ -129,7 +132,7 @@ fn statement(payment: &wire::Payment<'_>) -> PaymentStatus {
             Some(_) => PaymentStatus::PartiallyRefunded,
             None => PaymentStatus::Unknown,
         },
-        "refunded" if payment.refunds.iter().any(|refund| refund.chargeback == Some(true)) => PaymentStatus::Disputed,
+        "refunded" if payment.refunds().iter().any(|refund| refund.chargeback == Some(true)) => PaymentStatus::Disputed,
         "refunded" => PaymentStatus::Refunded,
         "cancelled" => PaymentStatus::Cancelled,
         "expired" => PaymentStatus::Expired,
@@ -181,17 +184,10 @@ pub(super) fn status_event(
                 PaymentStatus::Failed if word == "pending" && !expired => PaymentStatus::Created,
                 said => said,
             };
-            // Another order's payment would be an answer to another question (PAY-42).
-            let order = payment.external_order_num.as_deref();
-            if order.is_some_and(|order| order != attempt.reference().as_str())
-                || payment.session.as_deref().is_some_and(|id| id != session.id)
-            {
+            if !is_about(payment, attempt) || payment.session.as_deref().is_some_and(|id| id != session.id) {
                 return None;
             }
-            (
-                snapshot(payment, status, at),
-                GatewayReference::new(payment.id.as_ref()).ok(),
-            )
+            (snapshot(payment, status, at), name_of(payment))
         }
     };
     let refunded = snapshot.refunded.map_or(0, Money::minor_units);
@@ -203,4 +199,56 @@ pub(super) fn status_event(
         .with_payment(payment);
     let origin = (GatewayId::KOMOJU, config.account.clone(), config.environment);
     Some(PaymentEvent::new(id, origin, subject, snapshot))
+}
+
+/// A payment as it was asked for by its own name, where no session can be asked. `None` if it lacks what the sheet promises.
+pub(super) fn payment_event(
+    payment: &wire::Payment<'_>,
+    attempt: &StoredAttempt,
+    config: &Config,
+    at: SystemTime,
+) -> Option<PaymentEvent> {
+    let word = payment.status.as_deref()?;
+    let session = payment.session.as_deref();
+    let other = |bound: &GatewayReference| session.is_some_and(|id| id != bound.as_str());
+    if !is_about(payment, attempt) || attempt.checkout.as_ref().is_some_and(other) {
+        return None;
+    }
+    let page_is_over = attempt
+        .expected
+        .expires_at
+        .checked_add(GRACE)
+        .is_some_and(|over| at >= over);
+    let status = match statement(payment) {
+        // The page on which it failed may still be open for another try.
+        PaymentStatus::Failed if !page_is_over => PaymentStatus::Created,
+        said => said,
+    };
+    let snapshot = snapshot(payment, status, at);
+    let refunded = snapshot.refunded.map_or(0, Money::minor_units);
+    let id = EventId::new(format!(
+        "ask:{}/{}/{refunded}",
+        payment.id,
+        GatewayWord::new(word).as_str()
+    ))
+    .ok()?;
+    let subject = Subject::new()
+        .with_attempt(Some(attempt.reference().clone()))
+        .with_checkout(session.and_then(|id| GatewayReference::new(id).ok()))
+        .with_payment(name_of(payment));
+    let origin = (GatewayId::KOMOJU, config.account.clone(), config.environment);
+    Some(PaymentEvent::new(id, origin, subject, snapshot))
+}
+
+/// Another order's payment would be an answer to another question (PAY-42).
+fn is_about(payment: &wire::Payment<'_>, attempt: &StoredAttempt) -> bool {
+    let order = payment.external_order_num.as_deref();
+    order.is_none_or(|order| order == attempt.reference().as_str())
+}
+
+/// The payment's name, to bind to the attempt: once it is the payment of the page. A try that failed or is still under way
+/// can be followed by another one on the same page (trap 8), and that one's money has to find the place free.
+fn name_of(payment: &wire::Payment<'_>) -> Option<GatewayReference> {
+    let undecided = matches!(payment.status.as_deref(), Some("pending" | "failed"));
+    GatewayReference::new(payment.id.as_ref()).ok().filter(|_| !undecided)
 }

@@ -88,8 +88,15 @@ pub(super) struct Payment<'a> {
     pub(super) amount_refunded: Option<u64>,
     #[serde(borrow)]
     pub(super) session: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    pub(super) refunds: Vec<Refund<'a>>,
+    #[serde(borrow)]
+    refunds: Option<Vec<Refund<'a>>>,
+}
+
+impl<'a> Payment<'a> {
+    /// None and an empty list are the same.
+    pub(super) fn refunds(&self) -> &[Refund<'a>] {
+        self.refunds.as_deref().unwrap_or_default()
+    }
 }
 
 #[derive(Deserialize)]

@@ -5,10 +5,8 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::card::{Behaviour, Presented};
 use super::error::ApiError;
 use super::fault::ArmedDeliveryFault;
-use super::ids::Ids;
 use super::objects::{
     Challenge, Charge, Decline, Delayed, Dispute, Expand, Intent, Means, NewSession, Refund, Session, SessionStatus,
     Word, dispute_json,
@@ -17,6 +15,8 @@ use super::text::Notice;
 use super::version::Version;
 use super::webhook::{Event, Outbox};
 use super::world::{Account, Settings};
+use crate::mock::card::{Behaviour, Presented};
+use crate::mock::ids::Ids;
 
 /// Authorizations lapse after 7 days by default.
 const AUTHORIZED_FOR: i64 = 7 * 24 * 60 * 60;

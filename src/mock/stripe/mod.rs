@@ -18,12 +18,10 @@
 //! Stripe's beyond those are refused as unknown, rather than taken and ignored.
 
 mod api;
-mod card;
 mod desk;
 mod error;
 mod fault;
 mod idempotency;
-mod ids;
 mod merchant;
 mod money;
 mod objects;
@@ -43,16 +41,18 @@ use std::time::{Duration, SystemTime};
 use url::Url;
 use wiremock::Request;
 
-pub use self::fault::{Armed, DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation, RateLimit};
+pub use self::fault::{DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation, RateLimit};
 pub use self::merchant::{Endpoint, Merchant};
-pub use self::shopper::{Landed, Page, Shopper, TestCard};
+pub use self::shopper::{Landed, Page, Shopper};
 pub use self::views::{EventView, RequestView, SessionView};
 pub use self::webhook::{DeliveryOutcome, DeliveryView, signature_header};
+pub use super::armed::Armed;
+pub use super::card::TestCard;
 
-use self::fault::Rule;
-use self::ids::Ids;
 use self::world::{Settings, Shared, World};
+use super::armed::Rule;
 use super::front::{Front, Play, Reply};
+use super::ids::Ids;
 use super::{Clock, MockError, http_client};
 
 /// How long a store may take to acknowledge. Stripe publishes no figure (Stripe sheet §7).

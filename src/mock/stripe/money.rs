@@ -1,5 +1,7 @@
 //! Amounts as Stripe counts and shows them (Stripe sheet §10, 2026-11-23).
 
+use crate::mock::markup::grouped;
+
 /// Currencies without decimals.
 const ZERO_DECIMAL: &[&str] = &[
     "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
@@ -79,18 +81,6 @@ pub(super) fn display(amount: u64, currency: &str, japanese: bool) -> String {
         "gbp" => format!("£{number}"),
         other => format!("{} {number}", other.to_ascii_uppercase()),
     }
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
-use super::card::Brand;
 use super::version::Version;
+use crate::mock::card::Brand;
 
 /// Things with an id, in the order they were made.
 pub(super) struct Table<T> {

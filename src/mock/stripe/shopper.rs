@@ -7,8 +7,9 @@ use http::header;
 use reqwest::{RequestBuilder, Response};
 use url::Url;
 
-use super::card::year_and_month;
+use crate::mock::card::{TestCard, year_and_month};
 use crate::mock::clock::{Clock, unix};
+use crate::mock::markup::{between, readable, unescaped};
 use crate::mock::{MockError, loopback};
 
 /// How many redirects a browser follows here.
@@ -25,28 +26,6 @@ struct Browser {
     gateway: Url,
     clock: Clock,
     language: Option<String>,
-}
-
-/// A card that means something here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TestCard {
-    /// Is paid at once.
-    Succeeds,
-    /// Is declined by its bank.
-    Declines,
-    /// Is paid after a 3-D Secure step.
-    AsksForSecure,
-}
-
-impl TestCard {
-    fn number(self) -> &'static str {
-        match self {
-            Self::Succeeds => "4242 4242 4242 4242",
-            Self::Declines => "4000 0000 0000 0002",
-            Self::AsksForSecure => "4000 0025 0000 3155",
-        }
-    }
 }
 
 /// Where the browser is after a step.
@@ -335,34 +314,4 @@ impl std::fmt::Debug for Page {
 fn location(response: &Response) -> Option<String> {
     let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
     response.status().is_redirection().then(|| location.to_owned())
-}
-
-fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
-    let (_, rest) = text.split_once(before)?;
-    rest.split_once(after).map(|(inside, _)| inside)
-}
-
-/// The text between the tags, its white space folded. The page's own HTML has no `>` inside attributes.
-fn readable(html: &str) -> String {
-    let body = html.split_once("<body").map_or(html, |(_, body)| body);
-    let mut text = String::new();
-    for piece in body.split('<') {
-        let words = piece.split_once('>').map_or("", |(_, words)| words);
-        for word in words.split_whitespace() {
-            if !text.is_empty() {
-                text.push(' ');
-            }
-            text.push_str(&unescaped(word));
-        }
-    }
-    text
-}
-
-/// Undoes the page's escaping. The ampersand last, so that nothing is undone twice.
-fn unescaped(text: &str) -> String {
-    text.replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&#39;", "'")
-        .replace("&amp;", "&")
 }

@@ -1,6 +1,7 @@
 //! The words of the hosted page, in English and Japanese.
 
-use super::card::Flaw;
+use crate::mock::card::Flaw;
+use crate::mock::language;
 
 /// What the page tells the shopper about the last try.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -167,93 +168,14 @@ pub(super) fn notice(notice: Notice, japanese: bool) -> &'static str {
             "Your bank could not confirm that it is you. Nothing was charged; try again.",
             "本人認証ができませんでした。請求はされていません。もう一度お試しください。",
         ),
-        Notice::Flaw(Flaw::Number) => ("This is not a card number.", "カード番号が正しくありません。"),
-        Notice::Flaw(Flaw::NotATestCard) => (
-            "This is not one of the test cards, and nothing else is taken here. Never type a real card.",
-            "テスト用カードの番号ではありません。実在のカード番号は入力しないでください。",
-        ),
-        Notice::Flaw(Flaw::Expiry) => (
-            "The expiry is not a month in the future.",
-            "有効期限が正しくないか、過ぎています。",
-        ),
-        Notice::Flaw(Flaw::Code) => (
-            "The security code has three or four digits.",
-            "セキュリティコードは3桁か4桁です。",
-        ),
-        Notice::Flaw(Flaw::Holder) => ("The name on the card is missing.", "カード名義人を入力してください。"),
+        Notice::Flaw(flaw) => return language::flaw(flaw, japanese),
     };
     if japanese { in_japanese } else { english }
-}
-
-/// Whether to speak Japanese: the session says so, else the browser, else the simulator's own setting.
-pub(super) fn speaks_japanese(locale: Option<&str>, accept_language: Option<&str>, otherwise: bool) -> bool {
-    match locale {
-        Some("ja") => return true,
-        None | Some("auto") => {}
-        Some(_) => return false,
-    }
-    let mut best: Option<(u16, bool)> = None;
-    for entry in accept_language.unwrap_or_default().split(',') {
-        let mut parts = entry.split(';').map(str::trim);
-        let tag = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let japanese = match tag.split('-').next() {
-            Some("ja") => true,
-            Some("en") => false,
-            _ => continue,
-        };
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1000, thousandths);
-        // The first of equals wins, and a weight of 0 means "not this one".
-        if weight > 0 && best.is_none_or(|(heaviest, _)| weight > heaviest) {
-            best = Some((weight, japanese));
-        }
-    }
-    best.map_or(otherwise, |(_, japanese)| japanese)
-}
-
-/// A weight between 0 and 1 with at most three decimals; anything else weighs nothing.
-fn thousandths(text: &str) -> u16 {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.len() > 3 {
-        return 0;
-    }
-    let fraction = format!("{fraction:0<3}").parse().unwrap_or(0_u16);
-    match whole {
-        "1" => 1000,
-        "0" => fraction,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_session_decides_the_language_before_the_browser() {
-        assert!(speaks_japanese(Some("ja"), Some("en"), false));
-        assert!(!speaks_japanese(Some("en"), Some("ja"), true));
-        assert!(!speaks_japanese(Some("fr"), Some("ja"), true));
-        assert!(speaks_japanese(Some("auto"), Some("ja"), false));
-    }
-
-    #[test]
-    fn the_heaviest_language_of_the_browser_wins_whatever_its_place() {
-        for (header, japanese) in [
-            ("ja", true),
-            ("ja-JP,ja;q=0.9,en;q=0.8", true),
-            ("en;q=0.4, ja;q=0.9", true),
-            ("en-GB,ja;q=0.9", false),
-            ("fr,en;q=0.2", false),
-            ("fr, ja;q=0", false),
-            ("jam", false),
-            ("", false),
-            ("ja;q=x", false),
-        ] {
-            assert_eq!(speaks_japanese(None, Some(header), false), japanese, "{header}");
-        }
-        assert!(speaks_japanese(None, None, true));
-        assert!(speaks_japanese(None, Some("fr"), true));
-    }
 
     #[test]
     fn no_word_is_missing_in_either_language() {

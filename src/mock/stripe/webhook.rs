@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::fault::{ArmedDeliveryFault, DeliveryFault, strike_delivery};
-use super::ids::Ids;
 use super::version::NEWEST;
 use super::world::Shared;
 use crate::mock::clock::unix;
+use crate::mock::ids::Ids;
 
 /// The value of `Stripe-Signature` for a body, as Stripe computes it: HMAC-SHA256 over `t.body`, keyed with the whole
 /// secret text, prefix included.

@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 use super::desk::{By, Desk};
 use super::fault::{ArmedDeliveryFault, ArmedFault};
 use super::idempotency::Keys;
-use super::ids::Ids;
 use super::objects::Books;
 use super::views::RequestView;
 use super::webhook::{Endpoint, Event, Outbox};
 use crate::mock::clock::{Clock, unix};
+use crate::mock::ids::Ids;
 
 /// What the server, the background task and every handle share.
 pub(super) struct Shared {

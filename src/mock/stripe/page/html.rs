@@ -1,11 +1,10 @@
 //! The pages as HTML. Whatever a store or a shopper wrote is escaped here, and nowhere else.
 
-use std::fmt::Write as _;
-
 use super::super::desk::delayed_method;
 use super::super::money;
 use super::super::objects::{Challenge, Session};
 use super::super::text::{self, Notice, Words, words};
+use crate::mock::markup::{escaped, put};
 
 /// The pages of one session.
 pub(super) struct Sheet<'a> {
@@ -318,27 +317,4 @@ fn document(words: &Words, kind: &str, title: &str, main: &str) -> String {
         title = escaped(title),
         banner = escaped(words.banner),
     )
-}
-
-fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
-    // Writing into a String cannot fail.
-    let _ = out.write_fmt(what);
-}
-
-/// Safe in text and in a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // Nothing invisible: it could reorder what the shopper reads.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
-            c => out.push(c),
-        }
-    }
-    out
 }

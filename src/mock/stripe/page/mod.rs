@@ -13,16 +13,17 @@ use wiremock::Request;
 
 use self::html::Sheet;
 use super::api;
-use super::card::{Typed, year_and_month};
 use super::desk::{By, Tried};
 use super::error::ApiError;
 use super::fault::{self, Fault, Operation};
 use super::objects::{Session, SessionStatus};
 use super::params::Params;
-use super::text::{Notice, speaks_japanese};
+use super::text::Notice;
 use super::world::{Shared, World};
+use crate::mock::card::{Typed, year_and_month};
 use crate::mock::clock::unix;
 use crate::mock::front::{Reply, Travel};
+use crate::mock::language::speaks_japanese;
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -122,7 +123,7 @@ fn page(world: &mut World, request: &Request, id: &str, rest: &[&str], now: Syst
 }
 
 /// Borrows the card from the form; both are gone when this returns.
-fn typed_card(params: &Params, now: i64) -> Result<super::card::Presented, super::card::Flaw> {
+fn typed_card(params: &Params, now: i64) -> Result<crate::mock::card::Presented, crate::mock::card::Flaw> {
     let field = |name: &str| params.optional(name).ok().flatten().unwrap_or_default();
     let (year, month) = year_and_month(now);
     Typed {
@@ -253,7 +254,7 @@ fn stylesheet() -> Reply {
         status: 200,
         headers: vec![(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600"))],
         mime: "text/css; charset=utf-8",
-        body: include_bytes!("page.css").to_vec(),
+        body: include_bytes!("../../page.css").to_vec(),
         delay: None,
         travel: Travel::Whole,
     }

@@ -1,5 +1,27 @@
 //! Test cards: what a number typed on the page stands for. The number itself goes no further than this file.
 
+/// A card that means something here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TestCard {
+    /// Is paid at once.
+    Succeeds,
+    /// Is declined by its bank.
+    Declines,
+    /// Is paid after a 3-D Secure step.
+    AsksForSecure,
+}
+
+impl TestCard {
+    pub(super) fn number(self) -> &'static str {
+        match self {
+            Self::Succeeds => "4242 4242 4242 4242",
+            Self::Declines => "4000 0000 0000 0002",
+            Self::AsksForSecure => "4000 0025 0000 3155",
+        }
+    }
+}
+
 /// The brand on a receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Brand {

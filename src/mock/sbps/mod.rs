@@ -1,0 +1,334 @@
+//! SB Payment Service, link type, on loopback (SBPS sheet, read 2026-11-23).
+//!
+//! The purchase request is judged on the bytes that came, the hosted page is one a person can use, results are signed and
+//! acknowledged like SBPS's, the API type answers, and everything that can break on the way can be broken on purpose.
+//!
+//! | what | how |
+//! | --- | --- |
+//! | keys | [`Merchant::hash_key`], [`Merchant::api_password`]; every other key is nobody's, real ones included |
+//! | form (A01-1) | [`MockSbps::form_url`]; a wrong one gets the error page, [`Page::refused`] says why |
+//! | hosted page | on the same address, in `Shift_JIS`, in Japanese or English |
+//! | cards | `4242 4242 4242 4242` succeeds, `4000 0000 0000 0002` is declined, `4000 0025 0000 3155` asks for 3-D Secure; no other is taken |
+//! | konbini, Pay-easy, transfers | a slip, then `PY` or `CN` after [`MockSbpsBuilder::delayed_after`], or by [`Merchant::settle`] |
+//! | result (A02-1) | to `pagecon_url`, or [`Merchant::notify_at`]; taken by `200`, `text/plain` and exactly `OK,` |
+//! | return (A03-1) | [`Landed::Store`]: what the browser is to post |
+//! | API type | [`MockSbps::api_url`]: status, capture, cancel, refund in parts |
+//! | time | [`MockSbps::clock`] |
+//! | faults | [`MockSbps::fault`], [`MockSbps::delivery_fault`] |
+//! | other merchants | [`MockSbps::open_merchant`] |
+//!
+//! What the sheet leaves open is played like this: lengths without a source are not enforced; a length counts bytes; nothing is
+//! posted to the cancel address; a declined card ends the order; an `OK` or `NG` is sent once, `PY` and `CN` again if
+//! [`MockSbpsBuilder::retry_after`] says so; a sale stays whatever the store answers, unless
+//! [`MockSbpsBuilder::undo_unreported`]; the status of PayPay and konbini stands in `payment_status`; the last three
+//! characters of an error code are `999`.
+
+mod api;
+mod fault;
+mod html;
+mod jst;
+mod merchant;
+mod notify;
+mod page;
+mod purchase;
+mod shopper;
+mod text;
+mod views;
+mod wire;
+mod world;
+mod xml;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+use wiremock::Request;
+
+pub use self::fault::{DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation};
+pub use self::merchant::Merchant;
+pub use self::purchase::Refusal;
+pub use self::shopper::{Landed, Page, Shopper, Visit};
+pub use self::views::{DeliveryOutcome, DeliveryView, OrderStatus, OrderView, RequestView};
+use self::world::{Settings, Shared, World};
+pub use super::armed::Armed;
+use super::armed::Rule;
+pub use super::card::TestCard;
+use super::front::{Front, Play, Reply};
+use super::ids::Ids;
+use super::{Clock, MockError, http_client};
+
+/// How long a store may take to acknowledge. SBPS publishes no figure in what was read.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(10);
+/// Where the API type is (sheet, "Endpoints").
+const API: &str = "/api/xmlapi.do";
+
+/// An SBPS of one's own, listening on 127.0.0.1 until it is dropped.
+///
+/// # Example
+///
+/// ```
+/// use kessai::mock::sbps::MockSbps;
+///
+/// let mock = MockSbps::start()?;
+/// assert_eq!(mock.merchant().hash_key().len(), 40);
+/// assert!(mock.form_url().starts_with("http://127.0.0.1:"));
+/// # Ok::<(), kessai::mock::MockError>(())
+/// ```
+pub struct MockSbps {
+    // Dropped first: the port is closed before anything else goes.
+    front: Front,
+    shared: Arc<Shared>,
+    client: reqwest::Client,
+    base_url: Url,
+    merchant: Merchant,
+}
+
+impl MockSbps {
+    /// Starts one on any free port, on the real time.
+    pub fn start() -> Result<Self, MockError> {
+        Self::builder().start()
+    }
+
+    /// Starts one with other settings.
+    pub fn builder() -> MockSbpsBuilder {
+        MockSbpsBuilder::default()
+    }
+
+    /// The address of everything, `http://127.0.0.1:PORT/`.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.base_url
+    }
+
+    /// Where the purchase request is posted to.
+    #[must_use]
+    pub fn form_url(&self) -> String {
+        format!("http://{}{}", self.front.address(), page::FORM)
+    }
+
+    /// Where a purchase request can be checked without being taken.
+    #[must_use]
+    pub fn check_url(&self) -> String {
+        format!("http://{}{}", self.front.address(), page::CHECK)
+    }
+
+    /// Where the API type is.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://{}{API}", self.front.address())
+    }
+
+    /// The time in here. A clone can be shared with the store under test.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The first shop.
+    #[must_use]
+    pub fn merchant(&self) -> Merchant {
+        self.merchant.clone()
+    }
+
+    /// Opens another shop, such as the attacker's own.
+    #[must_use]
+    pub fn open_merchant(&self, name: &str) -> Merchant {
+        Merchant::open(&self.shared, name)
+    }
+
+    /// Something that goes wrong between a client and the API. It is aimed first, and then armed.
+    pub fn fault(&self, fault: Fault) -> FaultPlan {
+        FaultPlan {
+            shared: Arc::clone(&self.shared),
+            fault,
+            operation: None,
+            rule: Rule::default(),
+        }
+    }
+
+    /// Something that goes wrong with the delivery of a result. It is aimed first, and then armed.
+    pub fn delivery_fault(&self, fault: DeliveryFault) -> DeliveryFaultPlan {
+        DeliveryFaultPlan {
+            shared: Arc::clone(&self.shared),
+            fault,
+            result: None,
+            rule: Rule::default(),
+        }
+    }
+
+    /// Somebody with a browser.
+    #[must_use]
+    pub fn shopper(&self) -> Shopper {
+        Shopper::new(self.client.clone(), self.shared.clock.clone())
+    }
+
+    /// Why purchase requests were not taken, in order.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.shared.lock().refusals.clone()
+    }
+
+    /// Every call of the API so far, of all shops and of nobody (a wrong password), in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestView> {
+        let world = self.shared.lock();
+        world.requests.iter().map(|(_, request)| request.clone()).collect()
+    }
+
+    /// Waits until everything that is due has been done and delivered: at most this long, in real time.
+    pub async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
+        let settled = async {
+            loop {
+                {
+                    let mut world = self.shared.lock();
+                    let now = self.shared.clock.now();
+                    world.pass_time(now);
+                    if world.outbox.quiet(now) {
+                        return;
+                    }
+                }
+                self.shared.wake.notify_one();
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        };
+        tokio::time::timeout(at_most, settled)
+            .await
+            .map_err(|_| MockError::NotQuiet(at_most))
+    }
+}
+
+impl std::fmt::Debug for MockSbps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            front,
+            shared,
+            client: _,
+            base_url: _,
+            merchant,
+        } = self;
+        f.debug_struct("MockSbps")
+            .field("address", &front.address())
+            .field("clock", &shared.clock)
+            .field("merchant", merchant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`MockSbps`].
+#[derive(Debug)]
+#[must_use]
+pub struct MockSbpsBuilder {
+    port: u16,
+    clock: Clock,
+    delayed: Duration,
+    retry_after: Vec<Duration>,
+    undo_unreported: bool,
+    language: String,
+}
+
+impl Default for MockSbpsBuilder {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            clock: Clock::live(),
+            delayed: Duration::from_secs(48 * 60 * 60),
+            retry_after: Vec::new(),
+            undo_unreported: false,
+            language: "ja".to_owned(),
+        }
+    }
+}
+
+impl MockSbpsBuilder {
+    /// A fixed port instead of any free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// A clock that a test moves, instead of the real time.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long a slip takes to be paid, or to lapse; two days without this.
+    pub fn delayed_after(mut self, delayed: Duration) -> Self {
+        self.delayed = delayed;
+        self
+    }
+
+    /// The optional service that repeats deposit reports (`PY`, `CN`): the waits before the second, third, ... try. Without
+    /// this there is no retry of anything (sheet, "Retries").
+    pub fn retry_after(mut self, waits: Vec<Duration>) -> Self {
+        self.retry_after = waits;
+        self
+    }
+
+    /// A sale is undone whose `OK` the store did not take. Whether SBPS does that is unconfirmed, so a store should survive
+    /// both.
+    pub fn undo_unreported(mut self) -> Self {
+        self.undo_unreported = true;
+        self
+    }
+
+    /// The language of a page whose browser names none: `ja` (without this) or `en`.
+    pub fn language(mut self, language: &str) -> Self {
+        language.clone_into(&mut self.language);
+        self
+    }
+
+    /// Listens.
+    pub fn start(self) -> Result<MockSbps, MockError> {
+        let japanese = match self.language.as_str() {
+            "ja" => true,
+            "en" => false,
+            _ => {
+                return Err(MockError::Setting {
+                    setting: "the language",
+                    hint: "it is ja or en",
+                });
+            }
+        };
+        let settings = Settings {
+            delayed: self.delayed,
+            japanese,
+            undo_unreported: self.undo_unreported,
+            base: String::new(),
+        };
+        let world = World::new(settings, Ids::new()?, self.retry_after);
+        let shared = Arc::new(Shared::new(self.clock, world));
+        let client = http_client(ACKNOWLEDGE_WITHIN)?;
+        let background = notify::deliver(Arc::clone(&shared), client.clone());
+        let desk = Arc::new(Desk {
+            shared: Arc::clone(&shared),
+        });
+        let front = Front::start(self.port, desk, background)?;
+        let base = format!("http://{}", front.address());
+        let base_url = Url::parse(&base).map_err(|_| MockError::BadUrl)?;
+        shared.lock().settings.base = base;
+        let merchant = Merchant::open(&shared, "Kessai Test Store");
+        Ok(MockSbps {
+            front,
+            shared,
+            client,
+            base_url,
+            merchant,
+        })
+    }
+}
+
+/// Who answers what comes in.
+struct Desk {
+    shared: Arc<Shared>,
+}
+
+impl Play for Desk {
+    fn answer(&self, request: &Request) -> Reply {
+        if request.url.path() == API {
+            api::answer(&self.shared, request)
+        } else {
+            page::answer(&self.shared, request)
+        }
+    }
+}

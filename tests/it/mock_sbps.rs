@@ -1,0 +1,9 @@
+//! The mock gateway speaking SBPS, judged from outside: by this crate's own client behind a store that listens, by hand-made
+//! requests, and by a shopper. Facts are those of the SBPS sheet, read 2026-11-23.
+
+mod api;
+mod deliveries;
+mod flow;
+mod page;
+mod refusals;
+mod shop;
