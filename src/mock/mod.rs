@@ -58,6 +58,7 @@
 //!
 //! | gateway | type |
 //! | --- | --- |
+//! | KOMOJU sessions | [`komoju::MockKomoju`] |
 //! | Stripe Checkout Sessions | [`stripe::MockStripe`] |
 //! | SB Payment Service, link type | [`sbps::MockSbps`] |
 
@@ -67,9 +68,11 @@ mod clock;
 mod error;
 mod front;
 mod ids;
+pub mod komoju;
 mod language;
 mod markup;
 pub mod sbps;
+mod shopper;
 pub mod stripe;
 
 pub use armed::Armed;

@@ -27,7 +27,6 @@ mod money;
 mod objects;
 mod page;
 mod params;
-mod shopper;
 mod text;
 mod validate;
 mod version;
@@ -43,11 +42,11 @@ use wiremock::Request;
 
 pub use self::fault::{DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation, RateLimit};
 pub use self::merchant::{Endpoint, Merchant};
-pub use self::shopper::{Landed, Page, Shopper};
 pub use self::views::{EventView, RequestView, SessionView};
 pub use self::webhook::{DeliveryOutcome, DeliveryView, signature_header};
 pub use super::armed::Armed;
 pub use super::card::TestCard;
+pub use super::shopper::{Landed, Page, Shopper};
 
 use self::world::{Settings, Shared, World};
 use super::armed::Rule;
@@ -138,7 +137,12 @@ impl MockStripe {
     /// Somebody with a browser.
     #[must_use]
     pub fn shopper(&self) -> Shopper {
-        Shopper::new(self.client.clone(), self.base_url.clone(), self.shared.clock.clone())
+        Shopper::new(
+            self.client.clone(),
+            self.base_url.clone(),
+            self.shared.clock.clone(),
+            "/c/",
+        )
     }
 
     /// Every call of the API so far, of all merchants and of nobody (a wrong key), in order.

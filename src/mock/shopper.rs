@@ -26,6 +26,8 @@ struct Browser {
     gateway: Url,
     clock: Clock,
     language: Option<String>,
+    /// What the path of every page of the gateway starts with.
+    pages: &'static str,
 }
 
 /// Where the browser is after a step.
@@ -61,13 +63,14 @@ impl Landed {
 }
 
 impl Shopper {
-    pub(super) fn new(client: reqwest::Client, gateway: Url, clock: Clock) -> Self {
+    pub(super) fn new(client: reqwest::Client, gateway: Url, clock: Clock, pages: &'static str) -> Self {
         let language = None;
         let browser = Browser {
             client,
             gateway,
             clock,
             language,
+            pages,
         };
         Self {
             browser: Arc::new(browser),
@@ -82,6 +85,7 @@ impl Shopper {
             gateway,
             clock,
             language: _,
+            pages,
         } = &*self.browser;
         let (client, gateway, clock) = (client.clone(), gateway.clone(), clock.clone());
         Self {
@@ -90,6 +94,7 @@ impl Shopper {
                 gateway,
                 clock,
                 language: Some(accept_language.to_owned()),
+                pages,
             }),
         }
     }
@@ -116,7 +121,8 @@ impl Shopper {
                 return self.read(response).await;
             };
             let target = response.url().join(&location).map_err(|_| MockError::BadUrl)?;
-            let at_gateway = target.origin() == self.browser.gateway.origin() && target.path().starts_with("/c/");
+            let at_gateway =
+                target.origin() == self.browser.gateway.origin() && target.path().starts_with(self.browser.pages);
             if !at_gateway && !to_store {
                 return Ok(Landed::Store { url: location });
             }
@@ -152,6 +158,7 @@ impl std::fmt::Debug for Shopper {
             gateway: _,
             clock: _,
             language,
+            pages: _,
         } = &*self.browser;
         f.debug_struct("Shopper")
             .field("language", language)
@@ -243,6 +250,14 @@ impl Page {
             .await
     }
 
+    /// Leaves a page with nothing more to do, such as a slip, by its link to the store.
+    #[expect(clippy::unused_async, reason = "a step of the shopper like the others")]
+    pub async fn to_store(&self) -> Result<Landed, MockError> {
+        let link = between(&self.html, "data-do=\"return\" href=\"", "\"");
+        let link = link.ok_or(MockError::NotOffered("way on to the store"))?;
+        Ok(Landed::Store { url: unescaped(link) })
+    }
+
     /// Confirms an order over nothing.
     pub async fn confirm(&self) -> Result<Landed, MockError> {
         let action = self.form("confirm").ok_or(MockError::NotOffered("order to confirm"))?;
@@ -273,7 +288,7 @@ impl Page {
             .split("action=\"")
             .skip(1)
             .filter_map(|rest| rest.split('"').next());
-        actions.find(|action| action.starts_with("/c/pay/") && action.rsplit('/').next() == Some(step))
+        actions.find(|action| action.starts_with(self.shopper.browser.pages) && action.rsplit('/').next() == Some(step))
     }
 
     async fn submit(&self, action: &str, fields: &[(&str, &str)]) -> Result<Landed, MockError> {
