@@ -2,10 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kessai::gateways::komoju::Komoju;
+use kessai::gateways::sbps::{Sbps, ShopId};
 use kessai::gateways::stripe::Stripe;
 use kessai::ledgers::SqliteLedger;
+use kessai::mock::komoju::MockKomoju;
+use kessai::mock::sbps::MockSbps;
 use kessai::mock::stripe::MockStripe;
+use kessai::mock::{self, MockError};
 use kessai::sign::SigningKeys;
 use kessai::{ApiKey, Cashier, Clock, Environment, Gateway, GatewayId, SystemClock};
 
@@ -19,12 +25,98 @@ const BOOK: &str = "book.sqlite";
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// The gateways, played by this process until this is dropped. All of them live in one time.
+pub(crate) struct Mocks {
+    pub(crate) clock: mock::Clock,
+    pub(crate) stripe: MockStripe,
+    pub(crate) komoju: MockKomoju,
+    pub(crate) sbps: MockSbps,
+}
+
+impl Mocks {
+    /// Starts them, each on any free port of this machine. What is paid later arrives after `delayed`.
+    pub(crate) fn start(delayed: Duration, language: &str) -> Result<Self, MockError> {
+        let clock = mock::Clock::live();
+        Ok(Self {
+            stripe: MockStripe::builder()
+                .clock(clock.clone())
+                .delayed_after(delayed)
+                .language(language)
+                .start()?,
+            komoju: MockKomoju::builder()
+                .clock(clock.clone())
+                .delayed_after(delayed)
+                .language(language)
+                .start()?,
+            sbps: MockSbps::builder()
+                .clock(clock.clone())
+                .delayed_after(delayed)
+                .language(language)
+                .start()?,
+            clock,
+        })
+    }
+
+    /// Waits until everything that is due has been done and delivered, by all of them.
+    #[allow(dead_code, reason = "the open shop waits for nothing")]
+    pub(crate) async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
+        self.stripe.quiet(at_most).await?;
+        self.komoju.quiet(at_most).await?;
+        self.sbps.quiet(at_most).await
+    }
+}
+
 /// A shop whose gateways are played by this process. Shop and gateways share one clock.
-pub(crate) fn against_mock(data: &Path, mock: &MockStripe, public_url: &str) -> Result<Shop, Failure> {
-    let clock = mock.clock().clone();
-    Counter::open(data, Arc::new(clock), public_url, true)
-        .with(stripe(mock, public_url)?, "クレジットカード（Stripe）", "Card (Stripe)")?
+pub(crate) fn against_mocks(data: &Path, mocks: &Mocks, public_url: &str) -> Result<Shop, Failure> {
+    Counter::open(data, Arc::new(mocks.clock.clone()), public_url, true)
+        .with(
+            stripe(&mocks.stripe, public_url)?,
+            "クレジットカード（Stripe）",
+            "Card (Stripe)",
+        )?
+        .with(
+            sbps(&mocks.sbps, public_url)?,
+            "クレジットカード・コンビニ（SBペイメントサービス）",
+            "Card or convenience store (SB Payment Service)",
+        )?
+        .with(
+            komoju(&mocks.komoju, public_url)?,
+            "クレジットカード・コンビニ（KOMOJU）",
+            "Card or convenience store (KOMOJU)",
+        )?
         .shop()
+}
+
+fn komoju(mock: &MockKomoju, public_url: &str) -> Result<Komoju, Failure> {
+    let addresses = Way::addresses(public_url, &GatewayId::KOMOJU)?;
+    let endpoint = mock.merchant().add_endpoint(&addresses.notification_url())?;
+    Ok(Komoju::builder(
+        ApiKey::new(mock.merchant().api_key())?,
+        SigningKeys::from_texts([endpoint.secret()])?,
+        addresses,
+    )
+    .methods(["credit_card", "konbini"])
+    .endpoint(mock.base_url().as_str())
+    .pages([mock.base_url().origin().ascii_serialization()])
+    .build()?)
+}
+
+fn sbps(mock: &MockSbps, public_url: &str) -> Result<Sbps, Failure> {
+    let merchant = mock.merchant();
+    Ok(Sbps::builder(
+        Environment::Sandbox,
+        ShopId::new(merchant.merchant_id(), merchant.service_id())?,
+        SigningKeys::from_texts([merchant.hash_key()])?,
+        Way::addresses(public_url, &GatewayId::SBPS)?,
+    )
+    .methods(["credit3d2", "webcvs"])
+    // What a notification says is asked about before anything is shipped.
+    .api(ApiKey::new(merchant.api_password())?)
+    .api_endpoint(mock.api_url())
+    .form_url(mock.form_url())
+    .item_name("お茶と道具")
+    .details()
+    .build()?)
 }
 
 fn stripe(mock: &MockStripe, public_url: &str) -> Result<Stripe, Failure> {

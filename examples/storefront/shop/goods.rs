@@ -84,7 +84,8 @@ pub(crate) static CATALOGUE: [Article; 6] = [
     },
     Article {
         id: "chasen",
-        name: ["茶筅 数穂", "Chasen bamboo whisk"],
+        // 表, ソ and 能 end in the byte of a backslash in Shift_JIS, which is where careless programs break.
+        name: ["茶筅 表ソ能 数穂", "Chasen bamboo whisk"],
         blurb: [
             "しろ竹を一本ずつ割った、はじめての一本に。",
             "Split by hand from white bamboo; a good first whisk.",

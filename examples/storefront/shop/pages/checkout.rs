@@ -98,7 +98,7 @@ pub(crate) fn no_payment_page(shop: &Shop, visitor: &Visitor, order: &Order, cho
 }
 
 /// An earlier payment page of this order may still be used, and its company cannot close it or does not answer. Nobody is
-/// sent to a second page before that is over; the earlier one stays open to the shopper.
+/// sent to a second page before that is over.
 pub(crate) fn being_confirmed(shop: &Shop, visitor: &Visitor, order: &Order, earlier: &Way) -> String {
     let lang = visitor.lang;
     let title = lang.pick("先のお支払いを確認しています", "An earlier payment is being confirmed");
@@ -111,8 +111,8 @@ pub(crate) fn being_confirmed(shop: &Shop, visitor: &Visitor, order: &Order, ear
 <form method="post" action="/orders/{order}/pay" class="stack">{}{}<button data-test="pay">{}</button></form></section>
 <p><a href="/orders/{order}">{}</a></p>"#,
         lang.pick(
-            "このご注文の先のお支払いページがまだ有効です。二重のお支払いを防ぐため、別の方法には数分後にあらためてお進みください。先と同じ方法ならすぐに続けられます。",
-            "An earlier payment page of this order can still be used. So that you do not pay twice, please try another way to pay again in some minutes. You can go on with the earlier one at once."
+            "このご注文の先のお支払いページがまだ有効です。開いたままでしたら、そちらでお続けください。二重のお支払いを防ぐため、別の方法をご希望の場合は、しばらくしてからもう一度お試しください。",
+            "An earlier payment page of this order can still be used. If you have it open, please finish there. So that you do not pay twice, another way to pay has to wait: please try again in some minutes."
         ),
         token(visitor),
         ways(shop, lang, earlier),
