@@ -269,6 +269,14 @@ fn the_mock_gateway_refuses_what_it_does_not_understand_and_calls_nobody_outside
         (&["--port"], 2, "needs a value"),
         (&["--port", "70000"], 2, "not a number that fits"),
         (&["--delay", "soon"], 2, "not a number that fits"),
+        (&["--gateway", "paypal"], 2, "no gateway is called paypal"),
+        (&["--gateway"], 2, "needs a value"),
+        (&["--gateway", "sbps", "--language", "fr"], 1, "it is ja or en"),
+        (
+            &["--gateway", "sbps", "--endpoint", "http://192.0.2.1/result"],
+            1,
+            "loopback",
+        ),
         (&["--endpoint", "https://shop.example/notification"], 1, ""),
         (&["--endpoint", "http://192.0.2.1/notification"], 1, "loopback"),
     ] {
