@@ -10,6 +10,8 @@ mod shop;
 #[allow(dead_code, reason = "the demonstration uses more of it")]
 mod wiring;
 
+mod ways;
+
 use std::time::Duration;
 
 use kessai::MerchantReference;
@@ -631,7 +633,8 @@ async fn when_the_gateway_cannot_be_asked_the_page_says_nothing_that_it_does_not
     let cancelled = back(&page.cancel().await.unwrap());
     let returned = cancelled.replace("/cancel?", "/return?");
     let down = store
-        .mock
+        .mocks
+        .stripe
         .fault(Fault::Unavailable)
         .on(Operation::RetrieveSession)
         .times(50)
@@ -655,7 +658,8 @@ async fn an_unreachable_gateway_at_checkout_keeps_the_order_and_says_so() {
     let browser = store.browser();
     browser.choose("chasen", "1").await.unwrap();
     let lost = store
-        .mock
+        .mocks
+        .stripe
         .fault(Fault::LostReply)
         .on(Operation::CreateSession)
         .times(50)

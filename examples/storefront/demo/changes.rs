@@ -49,7 +49,9 @@ impl Stage {
             .await?;
         let back = page.pay().await?;
         self.quiet().await?;
-        story.step("goes back to the tab that is open, and pays by card there").await?;
+        story
+            .step("goes back to the tab that is open, and pays by card there")
+            .await?;
         story.is_led_back(&back, "paid").await?;
         story.step("comes back").await?;
         story.end(End::Shipped(1)).await
