@@ -221,15 +221,12 @@ fn unescaped(text: &str) -> String {
         let reference = part
             .split_once(';')
             .and_then(|(number, rest)| Some((char::from_u32(number.parse().ok()?)?, rest)));
-        match reference {
-            Some((character, rest)) => {
-                plain.push(character);
-                plain.push_str(rest);
-            }
-            None => {
-                plain.push_str("&#");
-                plain.push_str(part);
-            }
+        if let Some((character, rest)) = reference {
+            plain.push(character);
+            plain.push_str(rest);
+        } else {
+            plain.push_str("&#");
+            plain.push_str(part);
         }
     }
     plain
