@@ -7,9 +7,9 @@
 //!
 //! | option | meaning |
 //! | --- | --- |
-//! | `--gateway NAME` | whose wire it speaks: `stripe` (without it), `sbps` |
+//! | `--gateway NAME` | whose wire it speaks: `stripe` (without it), `komoju`, `sbps` |
 //! | `--port N` | the port to listen on; any free one without it |
-//! | `--endpoint URL` | where notifications go; on this machine only. Stripe: as often as there are places. SBPS: one, in place of the address that each form names |
+//! | `--endpoint URL` | where notifications go; on this machine only. Stripe and KOMOJU: as often as there are places. SBPS: one, in place of the address that each form names |
 //! | `--language ja` | the language of the page where neither session nor browser names one |
 //! | `--delay SECONDS` | how long a delayed payment takes; two days without it |
 //!
@@ -19,8 +19,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use kessai::mock::komoju::MockKomoju;
 use kessai::mock::sbps::MockSbps;
-use kessai::mock::stripe::{Endpoint, MockStripe};
+use kessai::mock::stripe::MockStripe;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -31,7 +32,7 @@ async fn main() -> ExitCode {
         Err(problem) => {
             eprintln!("{problem}");
             eprintln!(
-                "usage: mock_gateway [--gateway stripe|sbps] [--port N] [--endpoint URL]... [--language en|ja] \
+                "usage: mock_gateway [--gateway stripe|komoju|sbps] [--port N] [--endpoint URL]... [--language en|ja] \
                  [--delay SECONDS] (see the top of examples/mock_gateway.rs)"
             );
             return ExitCode::from(2);
@@ -39,6 +40,7 @@ async fn main() -> ExitCode {
     };
     let done = match options.gateway {
         Gateway::Stripe => stripe(options).await,
+        Gateway::Komoju => komoju(options).await,
         Gateway::Sbps => sbps(options).await,
     };
     match done {
@@ -60,24 +62,49 @@ async fn stripe(options: Options) -> Outcome {
     }
     let mock = builder.start()?;
     let merchant = mock.merchant();
-    let endpoints: Vec<Endpoint> = options
-        .endpoints
-        .iter()
-        .map(|url| merchant.add_endpoint(url))
-        .collect::<Result<_, _>>()?;
+    let mut endpoints = Vec::new();
+    for url in &options.endpoints {
+        let endpoint = merchant.add_endpoint(url)?;
+        endpoints.push((endpoint.url().to_owned(), endpoint.secret().to_owned()));
+    }
 
     // These keys open nothing but this process, which is why they may be printed.
     println!("base URL        {}", mock.base_url());
     println!("API key         {}", merchant.api_key());
     println!("restricted key  {}", merchant.restricted_key());
-    for endpoint in &endpoints {
-        println!("endpoint        {}", endpoint.url());
-        println!("  its secret    {}", endpoint.secret());
+    print_endpoints(&endpoints);
+    until_the_end().await
+}
+
+async fn komoju(options: Options) -> Outcome {
+    let mut builder = MockKomoju::builder().port(options.port);
+    if let Some(language) = &options.language {
+        builder = builder.language(language);
+    }
+    if let Some(delay) = options.delay {
+        builder = builder.delayed_after(delay);
+    }
+    let mock = builder.start()?;
+    let merchant = mock.merchant();
+    let mut endpoints = Vec::new();
+    for url in &options.endpoints {
+        let endpoint = merchant.add_endpoint(url)?;
+        endpoints.push((endpoint.url().to_owned(), endpoint.secret().to_owned()));
+    }
+    println!("base URL        {}", mock.base_url());
+    println!("API key         {}", merchant.api_key());
+    print_endpoints(&endpoints);
+    until_the_end().await
+}
+
+fn print_endpoints(endpoints: &[(String, String)]) {
+    for (url, secret) in endpoints {
+        println!("endpoint        {url}");
+        println!("  its secret    {secret}");
     }
     if endpoints.is_empty() {
         println!("no endpoint: notifications go nowhere (--endpoint URL)");
     }
-    until_the_end().await
 }
 
 async fn sbps(options: Options) -> Outcome {
@@ -123,6 +150,7 @@ async fn until_the_end() -> Outcome {
 enum Gateway {
     #[default]
     Stripe,
+    Komoju,
     Sbps,
 }
 
@@ -144,6 +172,7 @@ impl Options {
                 "--gateway" => {
                     options.gateway = match value()?.as_str() {
                         "stripe" => Gateway::Stripe,
+                        "komoju" => Gateway::Komoju,
                         "sbps" => Gateway::Sbps,
                         other => return Err(format!("no gateway is called {other}")),
                     }

@@ -114,12 +114,18 @@ impl Merchant {
 
     /// Takes the authorized money of a session.
     pub fn capture(&self, session: &str) -> Result<(), MockError> {
-        self.on_payment(session, |desk, payment| desk.capture(payment))
+        self.at_desk(|desk| {
+            let payment = desk.payment_id(session)?;
+            desk.capture(&payment)
+        })
     }
 
     /// Gives authorized money back, or takes a slip back.
     pub fn cancel(&self, session: &str) -> Result<(), MockError> {
-        self.on_payment(session, |desk, payment| desk.cancel(payment))
+        self.at_desk(|desk| {
+            let payment = desk.payment_id(session)?;
+            desk.cancel(&payment)
+        })
     }
 
     /// Sends money of a paid session back: this much, or all that is left. Returns the refund's id.

@@ -98,7 +98,7 @@ impl Session {
         self.status == SessionStatus::Pending && !self.over(now)
     }
 
-    pub(super) fn json(&self, payment: Option<Value>, now: i64) -> Value {
+    pub(super) fn json(&self, payment: Option<&Value>, now: i64) -> Value {
         let ask = &self.ask;
         let ways: Vec<Value> = ask.ways.iter().map(|way| json!({ "type": way.name() })).collect();
         json!({

@@ -99,7 +99,7 @@ impl Account {
     pub(super) fn session_json(&self, id: &str, now: SystemTime) -> Result<Value, ApiError> {
         let session = self.session(id)?;
         let payment = self.payment_of(session).map(Payment::json);
-        Ok(session.json(payment, unix(now)))
+        Ok(session.json(payment.as_ref(), unix(now)))
     }
 }
 
