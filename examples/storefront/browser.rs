@@ -17,6 +17,21 @@ pub(crate) struct Browser {
     cookies: Mutex<BTreeMap<String, String>>,
 }
 
+/// What it types at checkout.
+const DELIVERY: [(&str, &str); 3] = [
+    ("name", "山田 花子"),
+    ("email", "hanako@shopper.example"),
+    ("address", "〒606-0000 京都市左京区 1-2-3"),
+];
+
+/// A form that an answer of the shop makes the browser post elsewhere.
+#[derive(Clone)]
+pub(crate) struct Onward {
+    pub(crate) target: String,
+    pub(crate) charset: String,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
 /// An answer of the shop.
 pub(crate) struct Seen {
     pub(crate) status: u16,
@@ -85,17 +100,33 @@ impl Browser {
         }
     }
 
-    /// Confirms the order and presses the button.
+    /// Sends a form as another site makes the browser do it: without the shop's cookies, which stay at home
+    /// (`SameSite=Lax`). The shop's answer to it is followed, with them.
+    pub(crate) async fn come_from_elsewhere(&self, url: &str, body: Vec<u8>) -> Result<Seen, Failure> {
+        let request = self
+            .client
+            .post(url)
+            .header("accept-language", self.language)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        let answer = request.send().await?;
+        let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        match location.filter(|_| answer.status().as_u16() == 303) {
+            Some(location) => self.get(location).await,
+            None => Err(format!("the shop answered {} to a form from elsewhere", answer.status()).into()),
+        }
+    }
+
+    /// Confirms the order and presses the button, with whatever way to pay is chosen already.
     pub(crate) async fn check_out(&self) -> Result<Seen, Failure> {
-        self.post(
-            "/checkout",
-            &[
-                ("name", "山田 花子"),
-                ("email", "hanako@shopper.example"),
-                ("address", "〒606-0000 京都市左京区 1-2-3"),
-            ],
-        )
-        .await
+        self.post("/checkout", &DELIVERY).await
+    }
+
+    /// The same by this way to pay.
+    pub(crate) async fn check_out_by(&self, way: &str) -> Result<Seen, Failure> {
+        let mut fields = DELIVERY.to_vec();
+        fields.push(("way", way));
+        self.post("/checkout", &fields).await
     }
 
     /// The number of this browser's latest order.
@@ -158,9 +189,45 @@ impl Seen {
         self.between("data-standing=\"", "\"")
     }
 
+    /// The form that leads to a payment page.
+    pub(crate) fn onward(&self) -> Option<Onward> {
+        let form = self.between("<form id=\"pay\" ", "</form>")?;
+        let attribute = |text: &str, name: &str| {
+            let (_, rest) = text.split_once(&format!("{name}=\""))?;
+            rest.split_once('"').map(|(value, _)| unescaped(value))
+        };
+        let inputs = form.split("<input ").skip(1);
+        Some(Onward {
+            target: attribute(form, "action")?,
+            charset: attribute(form, "accept-charset")?,
+            fields: inputs
+                .filter_map(|input| Some((attribute(input, "name")?, attribute(input, "value")?)))
+                .collect(),
+        })
+    }
+
     /// The first text between two others.
     pub(crate) fn between(&self, before: &str, after: &str) -> Option<&str> {
         let (_, rest) = self.body.split_once(before)?;
         rest.split_once(after).map(|(found, _)| found)
     }
+}
+
+/// The text of an attribute in which every odd character is a numeric reference.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("&#");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let reference = part
+            .split_once(';')
+            .and_then(|(number, rest)| Some((char::from_u32(number.parse().ok()?)?, rest)));
+        if let Some((character, rest)) = reference {
+            plain.push(character);
+            plain.push_str(rest);
+        } else {
+            plain.push_str("&#");
+            plain.push_str(part);
+        }
+    }
+    plain
 }

@@ -2,7 +2,7 @@
 //! the operator. `shop/mod.rs` is the place to start reading.
 //!
 //! ```text
-//! cargo run --example storefront             plays the gateway on this machine, prints one address to open in a browser
+//! cargo run --example storefront             plays the gateways on this machine, prints one address to open in a browser
 //! cargo run --example storefront -- --demo   needs no browser: a scripted shopper buys; exits 0 if every order ended as it must
 //! ```
 //!
@@ -12,8 +12,8 @@
 //! | --- | --- | --- |
 //! | `LISTEN` | address and port to listen on | `127.0.0.1`, any free port |
 //! | `SHOP_DATA` | folder for the shop's two files | a temporary one, gone afterwards |
-//! | `DELAYED_SECONDS` | when the played gateway's delayed payments arrive, or turn out never to | 20 |
-//! | `STRIPE_API_KEY` | `sk_test_...` or `rk_test_...`: runs against Stripe's own test mode; live keys are refused | the gateway is played |
+//! | `DELAYED_SECONDS` | when the played gateways' delayed payments arrive, or turn out never to | 20 |
+//! | `STRIPE_API_KEY` | `sk_test_...` or `rk_test_...`: runs against Stripe's own test mode; live keys are refused | all gateways are played |
 //! | `STRIPE_SIGNING_SECRET` | `whsec_...` of the endpoint at `PUBLIC_URL/pay/stripe/notification`, needed with the key | |
 //! | `PUBLIC_URL` | the shop's origin as browsers and Stripe see it, such as `https://shop.example`, used with the key | the address that is listened on |
 #![allow(
@@ -33,11 +33,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kessai::mock::stripe::MockStripe;
 use tokio::net::TcpListener;
 use tracing::Level;
 
-use self::wiring::{Failure, StripeSettings};
+use self::wiring::{Failure, Mocks, StripeSettings};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -71,7 +70,7 @@ async fn open() -> Result<(), Failure> {
     let data = Data::of(setting("SHOP_DATA"))?;
     let listener = TcpListener::bind(setting("LISTEN").as_deref().unwrap_or("127.0.0.1:0")).await?;
     let address = listener.local_addr()?;
-    // Kept until the end: dropping it closes the gateway.
+    // Kept until the end: dropping them closes the gateways.
     let mut played = None;
     let shop = if let Some(api_key) = setting("STRIPE_API_KEY") {
         let settings = StripeSettings {
@@ -87,15 +86,12 @@ async fn open() -> Result<(), Failure> {
         shop
     } else {
         if !address.ip().is_loopback() {
-            return Err("with a played gateway the shop listens on this machine only; set LISTEN to 127.0.0.1".into());
+            return Err("with played gateways the shop listens on this machine only; set LISTEN to 127.0.0.1".into());
         }
-        let url = apart_from_the_gateway(address);
-        let mock = MockStripe::builder()
-            .delayed_after(delayed_after()?)
-            .language("ja")
-            .start()?;
-        let shop = wiring::against_mock(data.path(), &mock, &url)?;
-        played = Some(mock);
+        let url = apart_from_the_gateways(address);
+        let mocks = Mocks::start(delayed_after()?, "ja")?;
+        let shop = wiring::against_mocks(data.path(), &mocks, &url)?;
+        played = Some(mocks);
         println!("The shop is open at {url}/");
         shop
     };
@@ -125,9 +121,9 @@ fn origin(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-/// The shop's origin beside a played gateway. Cookies know hosts and no ports, so the two need different names: under the
+/// The shop's origin beside played gateways. Cookies know hosts and no ports, so the shop and they need different names: under the
 /// same one, browsers would send the shop's session along to the payment page.
-fn apart_from_the_gateway(address: SocketAddr) -> String {
+fn apart_from_the_gateways(address: SocketAddr) -> String {
     if address.ip() == Ipv4Addr::LOCALHOST {
         format!("http://localhost:{}", address.port())
     } else {
@@ -135,7 +131,7 @@ fn apart_from_the_gateway(address: SocketAddr) -> String {
     }
 }
 
-/// After how long the played gateway's delayed money arrives, or turns out never to. Short, so that one can watch.
+/// After how long the played gateways' delayed money arrives, or turns out never to. Short, so that one can watch.
 fn delayed_after() -> Result<Duration, Failure> {
     let Some(seconds) = setting("DELAYED_SECONDS") else {
         return Ok(Duration::from_secs(20));

@@ -10,22 +10,25 @@ mod shop;
 #[allow(dead_code, reason = "the demonstration uses more of it")]
 mod wiring;
 
+mod ways;
+
 use std::time::Duration;
 
 use kessai::MerchantReference;
-use kessai::mock::stripe::{DeliveryFault, Fault, Landed, MockStripe, Operation, Page, TestCard};
+use kessai::mock::stripe::{DeliveryFault, Fault, Landed, Operation, Page, TestCard};
 use scraper::{Html, Selector};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use self::browser::{Browser, Seen};
 use self::shop::{Shop, fulfilment};
-use self::wiring::StripeSettings;
+use self::wiring::{Mocks, StripeSettings};
 
 const PATIENCE: Duration = Duration::from_secs(5);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 struct Store {
-    mock: MockStripe,
+    mocks: Mocks,
     shop: Shop,
     url: String,
     data: tempfile::TempDir,
@@ -43,11 +46,11 @@ impl Store {
         let data = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let mock = MockStripe::start().unwrap();
-        let shop = wiring::against_mock(data.path(), &mock, &url).unwrap();
+        let mocks = Mocks::start(2 * DAY, "en").unwrap();
+        let shop = wiring::against_mocks(data.path(), &mocks, &url).unwrap();
         let server = tokio::spawn(axum::serve(listener, shop::app(shop.clone())).into_future());
         Self {
-            mock,
+            mocks,
             shop,
             url,
             data,
@@ -72,12 +75,15 @@ impl Store {
     async fn payment_page(&self, answer: &Seen) -> Page {
         assert_eq!(answer.status, 303, "{}", answer.body);
         let location = answer.location().unwrap();
-        assert!(location.starts_with(self.mock.base_url().as_str()), "{location}");
-        self.mock.shopper().open(location).await.unwrap()
+        assert!(
+            location.starts_with(self.mocks.stripe.base_url().as_str()),
+            "{location}"
+        );
+        self.mocks.stripe.shopper().open(location).await.unwrap()
     }
 
     async fn round(&self) -> u32 {
-        self.mock.quiet(PATIENCE).await.unwrap();
+        self.mocks.quiet(PATIENCE).await.unwrap();
         fulfilment::round(&self.shop).await.unwrap()
     }
 
@@ -93,7 +99,7 @@ impl Store {
     }
 
     fn sessions_of(&self, order: &str) -> usize {
-        let sessions = self.mock.merchant().sessions();
+        let sessions = self.mocks.stripe.merchant().sessions();
         sessions
             .iter()
             .filter(|session| session.client_reference_id.as_deref() == Some(order))
@@ -226,14 +232,19 @@ async fn pressing_the_button_many_times_at_once_is_one_order_and_one_page() {
 #[tokio::test]
 async fn a_lost_message_and_a_closed_tab_are_made_good_by_the_sweep() {
     let store = Store::open().await;
-    let dropped = store.mock.delivery_fault(DeliveryFault::Dropped).times(20).arm();
+    let dropped = store
+        .mocks
+        .stripe
+        .delivery_fault(DeliveryFault::Dropped)
+        .times(20)
+        .arm();
     let (browser, order, page) = store.order().await;
     pay(&page).await;
     assert_eq!(store.round().await, 0);
     assert!(dropped.hits() > 0);
     let path = format!("/orders/{order}");
     assert_eq!(browser.get(&path).await.unwrap().standing(), Some("unpaid"));
-    store.mock.clock().advance(Duration::from_secs(180));
+    store.mocks.clock.advance(Duration::from_secs(180));
     assert_eq!(store.round().await, 1);
     assert_eq!(browser.get(&path).await.unwrap().standing(), Some("shipped"));
 }
@@ -243,12 +254,12 @@ async fn a_page_that_waits_looks_again_by_itself_and_one_that_is_certain_does_no
     let store = Store::open().await;
     let (browser, order, page) = store.order().await;
     let address = back(&page.pay_later(false).await.unwrap());
-    store.mock.quiet(PATIENCE).await.unwrap();
+    store.mocks.quiet(PATIENCE).await.unwrap();
     let seen = browser.get(&address).await.unwrap();
     assert_eq!(seen.standing(), Some("pending"));
     assert_eq!(values(&seen.body, "meta[http-equiv=refresh]", "content"), ["15"]);
     assert!(select(&seen.body, "[data-test=pay]").is_empty(), "nobody pays twice");
-    store.mock.clock().advance(Duration::from_secs(3 * 24 * 3600));
+    store.mocks.clock.advance(Duration::from_secs(3 * 24 * 3600));
     assert_eq!(store.round().await, 0);
     let seen = browser.get(&format!("/orders/{order}")).await.unwrap();
     assert_eq!(seen.standing(), Some("declined"));
@@ -259,8 +270,8 @@ async fn a_page_that_waits_looks_again_by_itself_and_one_that_is_certain_does_no
 async fn an_expired_page_is_said_so_and_paying_again_opens_a_new_one() {
     let store = Store::open().await;
     let (browser, order, _) = store.order().await;
-    store.mock.clock().advance(Duration::from_secs(2 * 3600));
-    store.mock.quiet(PATIENCE).await.unwrap();
+    store.mocks.clock.advance(Duration::from_secs(2 * 3600));
+    store.mocks.quiet(PATIENCE).await.unwrap();
     let seen = browser.get(&format!("/orders/{order}")).await.unwrap();
     assert_eq!(seen.standing(), Some("expired"));
     let again = browser.post(&format!("/orders/{order}/pay"), &[]).await.unwrap();
@@ -395,7 +406,7 @@ async fn a_form_without_the_shops_own_token_is_refused_and_does_nothing() {
         select(&browser.get("/basket").await.unwrap().body, ".basket li").len(),
         1
     );
-    assert!(store.mock.requests().is_empty(), "the gateway was called");
+    assert!(store.mocks.stripe.requests().is_empty(), "the gateway was called");
 }
 
 #[tokio::test]
@@ -464,7 +475,7 @@ async fn prices_come_from_the_catalogue_whatever_the_form_says() {
         "20 of them at most, at ¥1,620"
     );
     browser.check_out().await.unwrap();
-    let sessions = store.mock.merchant().sessions();
+    let sessions = store.mocks.stripe.merchant().sessions();
     assert_eq!((sessions[0].amount, sessions[0].currency.as_str()), (32_400, "jpy"));
 }
 
@@ -538,8 +549,8 @@ async fn a_message_that_is_not_the_gateways_is_refused_without_a_word() {
     let store = Store::open().await;
     let (_, order, page) = store.order().await;
     pay(&page).await;
-    store.mock.quiet(PATIENCE).await.unwrap();
-    let genuine = store.mock.merchant().deliveries();
+    store.mocks.quiet(PATIENCE).await.unwrap();
+    let genuine = store.mocks.stripe.merchant().deliveries();
     let genuine = genuine.first().unwrap();
     let records = store.records(&order).await.len();
     let client = reqwest::Client::new();
@@ -588,9 +599,9 @@ async fn money_that_went_back_before_the_parcel_left_keeps_the_parcel_here_and_w
     let store = Store::open().await;
     let (browser, order, page) = store.order().await;
     pay(&page).await;
-    store.mock.quiet(PATIENCE).await.unwrap();
-    let session = store.mock.merchant().sessions()[0].id.clone();
-    store.mock.merchant().refund(&session, None).unwrap();
+    store.mocks.quiet(PATIENCE).await.unwrap();
+    let session = store.mocks.stripe.merchant().sessions()[0].id.clone();
+    store.mocks.stripe.merchant().refund(&session, None).unwrap();
     assert_eq!(store.round().await, 0);
     let seen = browser.get(&format!("/orders/{order}")).await.unwrap();
     assert_eq!(seen.standing(), Some("refunded"));
@@ -622,7 +633,8 @@ async fn when_the_gateway_cannot_be_asked_the_page_says_nothing_that_it_does_not
     let cancelled = back(&page.cancel().await.unwrap());
     let returned = cancelled.replace("/cancel?", "/return?");
     let down = store
-        .mock
+        .mocks
+        .stripe
         .fault(Fault::Unavailable)
         .on(Operation::RetrieveSession)
         .times(50)
@@ -635,7 +647,7 @@ async fn when_the_gateway_cannot_be_asked_the_page_says_nothing_that_it_does_not
     assert!(!seen.body.contains("Nothing was charged"), "nobody knows that yet");
     assert!(down.hits() > 0);
     down.disarm();
-    store.mock.clock().advance(Duration::from_secs(5));
+    store.mocks.clock.advance(Duration::from_secs(5));
     let seen = browser.get(&cancelled).await.unwrap();
     assert!(seen.body.contains("Nothing was charged"));
 }
@@ -646,7 +658,8 @@ async fn an_unreachable_gateway_at_checkout_keeps_the_order_and_says_so() {
     let browser = store.browser();
     browser.choose("chasen", "1").await.unwrap();
     let lost = store
-        .mock
+        .mocks
+        .stripe
         .fault(Fault::LostReply)
         .on(Operation::CreateSession)
         .times(50)
@@ -709,7 +722,11 @@ async fn no_page_has_a_card_field_or_a_script_and_every_page_has_its_headers() {
             pages.push((format!("{path} in {lang}"), seen));
         }
     }
-    let origin = store.mock.base_url().origin().ascii_serialization();
+    let Mocks {
+        stripe, sbps, komoju, ..
+    } = &store.mocks;
+    let origins = [stripe.base_url(), sbps.base_url(), komoju.base_url()].map(|url| url.origin().ascii_serialization());
+    let targets = origins.join(" ");
     let marks = [
         "cc-", "card", "cvc", "cvv", "csc", "pan", "expiry", "expir", "security", "number",
     ];
@@ -718,7 +735,7 @@ async fn no_page_has_a_card_field_or_a_script_and_every_page_has_its_headers() {
         let policy = header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; "), "{path}");
         assert!(
-            policy.contains(&format!("form-action 'self' {origin};")),
+            policy.contains(&format!("form-action 'self' {targets};")),
             "{path}: {policy}"
         );
         assert!(

@@ -5,11 +5,12 @@ use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kessai::integrations::axum::Reply;
-use kessai::{Email, GatewayId, MerchantReference, Nonce, OpenError, check_text};
+use kessai::{Email, MerchantReference, Nonce, OpenError, check_text};
 use serde::Deserialize;
 
 use super::book::{Order, Recipient};
-use super::standing::OrderStanding;
+use super::standing::{OrderStanding, latest_way};
+use super::ways::Way;
 use super::web::{Trouble, Visitor, see_other};
 use super::{Shop, goods, pages};
 
@@ -61,7 +62,7 @@ pub(crate) async fn checkout(State(shop): State<Shop>, visitor: Visitor) -> Page
     if basket.lines.is_empty() {
         return Ok(see_other("/basket"));
     }
-    let page = pages::checkout::checkout(&shop, &visitor, &basket, &Delivery::default(), &[]);
+    let page = pages::checkout::checkout(&shop, &visitor, &basket, &Delivery::default(), shop.first_way(), &[]);
     Ok(visitor.page(&shop, StatusCode::OK, page))
 }
 
@@ -72,6 +73,8 @@ pub(crate) struct Delivery {
     pub(crate) name: String,
     pub(crate) email: String,
     pub(crate) address: String,
+    /// The way to pay, by its gateway; the first one if there was nothing to choose.
+    way: Option<String>,
 }
 
 /// A field of [`Delivery`] that cannot be taken.
@@ -93,6 +96,7 @@ pub(crate) async fn place(
 ) -> Page {
     let mut delivery = read(&visitor, form)?;
     visitor.check(&delivery.form_token)?;
+    let way = chosen(&shop, &visitor, delivery.way.as_deref(), shop.first_way())?;
     let session = visitor.session.digest();
     let recipient = match delivery.recipient() {
         Ok(recipient) => recipient,
@@ -101,12 +105,12 @@ pub(crate) async fn place(
                 delivery = Delivery::default();
             }
             let basket = shop.book().basket(session).await?;
-            let page = pages::checkout::checkout(&shop, &visitor, &basket, &delivery, &flaws);
+            let page = pages::checkout::checkout(&shop, &visitor, &basket, &delivery, way, &flaws);
             return Ok(visitor.page(&shop, StatusCode::UNPROCESSABLE_ENTITY, page));
         }
     };
     match shop.book().place(session, recipient, visitor.lang, shop.now()).await? {
-        Some(order) => to_payment(&shop, &visitor, &order).await,
+        Some(order) => to_payment(&shop, &visitor, &order, way).await,
         None => Ok(see_other("/basket")),
     }
 }
@@ -127,17 +131,20 @@ pub(crate) async fn orders(State(shop): State<Shop>, visitor: Visitor) -> Page {
 pub(crate) async fn order(State(shop): State<Shop>, visitor: Visitor, Path(order): Path<String>) -> Page {
     let order = own_order(&shop, &visitor, &order).await?;
     let standing = OrderStanding::of(&shop, &order).await?;
-    let page = pages::order::order(&shop, &visitor, &order, standing);
+    let way = latest_way(&shop, &order).await?;
+    let page = pages::order::order(&shop, &visitor, &order, standing, way);
     Ok(visitor.page(&shop, StatusCode::OK, page))
 }
 
-/// A form that has only its token.
+/// A form that has only its token, and the way to pay where there is a choice.
 #[derive(Deserialize)]
 pub(crate) struct Press {
     form_token: String,
+    way: Option<String>,
 }
 
 /// Pays an order that was placed before: after giving up, after a failure, or because the payment page could not be reached.
+/// By the same way as before unless another one is chosen.
 pub(crate) async fn pay(
     State(shop): State<Shop>,
     visitor: Visitor,
@@ -147,29 +154,44 @@ pub(crate) async fn pay(
     let press = read(&visitor, form)?;
     visitor.check(&press.form_token)?;
     let order = own_order(&shop, &visitor, &order).await?;
-    to_payment(&shop, &visitor, &order).await
+    let way = chosen(&shop, &visitor, press.way.as_deref(), latest_way(&shop, &order).await?)?;
+    to_payment(&shop, &visitor, &order, way).await
 }
 
-async fn to_payment(shop: &Shop, visitor: &Visitor, order: &Order) -> Page {
+/// The way that a form names.
+fn chosen<'s>(shop: &'s Shop, visitor: &Visitor, named: Option<&str>, otherwise: &'s Way) -> Result<&'s Way, Trouble> {
+    let unknown = Trouble::BadForm(visitor.lang, StatusCode::UNPROCESSABLE_ENTITY);
+    named.map_or(Ok(otherwise), |named| shop.way(named).ok_or(unknown))
+}
+
+async fn to_payment(shop: &Shop, visitor: &Visitor, order: &Order, way: &Way) -> Page {
     let request = order.request().map_err(|error| {
         tracing::error!(order = %order.reference, %error, "the order cannot be asked for");
         Trouble::NotFound(visitor.lang)
     })?;
-    match shop.cashier().open(&request, &GatewayId::STRIPE).await {
+    match shop.cashier().open(&request, way.gateway()).await {
         Ok(checkout) => {
             let nonce = Nonce::random().map_err(|_| Trouble::NoRandom)?;
             let button = visitor.lang.pick("お支払いへ進む", "Continue to payment");
             Ok(Reply(checkout.redirect.into_response(&nonce, button)).into_response())
         }
-        // Paid in another tab, or perhaps just now: the order's page tells, and nobody pays twice.
-        Err(OpenError::AlreadyPaid(_) | OpenError::Underway { .. } | OpenError::Undecided(_)) => {
-            Ok(see_other(&format!("/orders/{}", order.reference)))
-        }
+        // Paid in another tab: the order's page tells.
+        Err(OpenError::AlreadyPaid(_)) => Ok(see_other(&format!("/orders/{}", order.reference))),
+        // An earlier page could not be ended, and money may be on its way to it. Nobody pays twice.
+        Err(OpenError::Underway { .. } | OpenError::Undecided(_)) => match OrderStanding::of(shop, order).await? {
+            OrderStanding::Unpaid(_) => {
+                let earlier = latest_way(shop, order).await?;
+                let page = pages::checkout::being_confirmed(shop, visitor, order, earlier);
+                Ok(visitor.page(shop, StatusCode::OK, page))
+            }
+            // The order's page says more.
+            _ => Ok(see_other(&format!("/orders/{}", order.reference))),
+        },
         Err(OpenError::Store(error)) => Err(error.into()),
         Err(error) => {
             let source = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(order = %order.reference, %error, source, "no payment page");
-            let page = pages::checkout::no_payment_page(shop, visitor, order);
+            let page = pages::checkout::no_payment_page(shop, visitor, order, way);
             Ok(visitor.page(shop, StatusCode::SERVICE_UNAVAILABLE, page))
         }
     }

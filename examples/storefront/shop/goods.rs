@@ -84,7 +84,8 @@ pub(crate) static CATALOGUE: [Article; 6] = [
     },
     Article {
         id: "chasen",
-        name: ["茶筅 数穂", "Chasen bamboo whisk"],
+        // 表, ソ and 能 end in the byte of a backslash in Shift_JIS, which is where careless programs break.
+        name: ["茶筅 表ソ能 数穂", "Chasen bamboo whisk"],
         blurb: [
             "しろ竹を一本ずつ割った、はじめての一本に。",
             "Split by hand from white bamboo; a good first whisk.",
@@ -104,19 +105,20 @@ pub(crate) fn yen(amount: u32) -> Money {
     Money::new(u64::from(amount), Currency::JPY)
 }
 
-/// `¥12,340`.
-pub(crate) fn shown(money: Money) -> String {
+/// `12,340円` or `¥12,340`.
+pub(crate) fn shown(money: Money, lang: Lang) -> String {
     if money.currency() != Currency::JPY {
         return money.to_string();
     }
     let digits = money.minor_units().to_string();
-    let mut text = String::from("¥");
+    let mut text = String::from(lang.pick("", "¥"));
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
+    text.push_str(lang.pick("円", ""));
     text
 }
 
@@ -190,8 +192,9 @@ mod tests {
 
     #[test]
     fn yen_are_grouped_by_thousands() {
-        for (amount, text) in [(0, "¥0"), (999, "¥999"), (1_000, "¥1,000"), (1_234_567, "¥1,234,567")] {
-            assert_eq!(shown(yen(amount)), text);
+        for (amount, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(shown(yen(amount), Lang::En), format!("¥{text}"));
+            assert_eq!(shown(yen(amount), Lang::Ja), format!("{text}円"));
         }
     }
 }

@@ -5,7 +5,8 @@
 //! | `goods` | what is for sale |
 //! | `book` | baskets and orders, in a file of the shop's own |
 //! | `buying` | shelf, basket, checkout, orders |
-//! | `payment` | where the gateway sends browsers and messages |
+//! | `ways` | the ways to pay, one for each gateway |
+//! | `payment` | where the gateways send browsers and messages |
 //! | `standing` | what an order's page says about its payment |
 //! | `fulfilment` | the loop beside the pages: sweep, ship |
 //! | `operator`, `story` | every attempt with its timeline |
@@ -18,13 +19,14 @@ mod cookies;
 pub(crate) mod fulfilment;
 pub(crate) mod goods;
 mod html;
-mod lang;
+pub(crate) mod lang;
 mod operator;
 mod pages;
 mod payment;
 mod standing;
 pub(crate) mod story;
 pub(crate) mod time;
+pub(crate) mod ways;
 mod web;
 
 use std::sync::Arc;
@@ -35,13 +37,11 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use kessai::integrations::axum::Intake;
-use kessai::{Addresses, Cashier, Clock, ConfigError};
+use kessai::{Addresses, Cashier, Clock, ConfigError, Gateway as _, GatewayId};
 
 use self::book::{Book, BookError};
 use self::cookies::CookiePolicy;
-
-/// Below this path the gateway sends browsers and messages.
-pub(crate) const PAYMENT_PATH: &str = "/pay/stripe";
+use self::ways::Way;
 
 /// The most bytes of a form of the shop's own.
 const FORM_LIMIT: usize = 16 * 1024;
@@ -53,8 +53,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     /// The origin as shoppers see it, such as `https://shop.example`.
     pub(crate) public_url: String,
-    /// The origins of the hosted payment page: browsers hold the redirect behind a form against the content policy.
-    pub(crate) page_origins: Vec<String>,
+    /// What the checkout page offers, the first one chosen already. Each gateway is one of the cashier's.
+    pub(crate) ways: Vec<Way>,
     /// Nothing in here is for real, and the shop listens on this machine only. Its pages say so, and lead behind the counter.
     pub(crate) rehearsal: bool,
 }
@@ -65,6 +65,7 @@ pub(crate) struct Shop(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
+    first_way: Way,
     host: String,
     form_key: String,
     operator_token: String,
@@ -77,8 +78,10 @@ struct Inner {
 pub(crate) enum OpeningError {
     Book(BookError),
     Address(ConfigError),
-    /// An origin, of the shop or of the payment page, is none.
+    /// An origin, of the shop or of a payment page, is none.
     Origins,
+    /// Nothing to pay with, or a way that the cashier does not know.
+    Ways,
 }
 
 impl std::fmt::Display for OpeningError {
@@ -86,7 +89,8 @@ impl std::fmt::Display for OpeningError {
         match self {
             Self::Book(error) => error.fmt(f),
             Self::Address(error) => error.fmt(f),
-            Self::Origins => f.write_str("an origin, of the shop or of the payment page, is none"),
+            Self::Origins => f.write_str("an origin, of the shop or of a payment page, is none"),
+            Self::Ways => f.write_str("the shop offers no way to pay, or one without a gateway"),
         }
     }
 }
@@ -97,17 +101,27 @@ impl Shop {
     /// Opens it. The keys for forms and for the operator's page are made once and kept in the book.
     pub(crate) fn open(parts: Parts) -> Result<Self, OpeningError> {
         // The same check as for the gateway's addresses: an origin, HTTPS unless it is this machine.
-        Addresses::new(&parts.public_url, PAYMENT_PATH).map_err(OpeningError::Address)?;
+        Addresses::new(&parts.public_url, "/pay").map_err(OpeningError::Address)?;
         // What browsers send as `Host`: without the port that belongs to the scheme.
         let host = url::Url::parse(&parts.public_url)
             .map(|url| url.authority().to_owned())
             .map_err(|_| OpeningError::Origins)?;
+        let first_way = parts.ways.first().ok_or(OpeningError::Ways)?.clone();
+        // Browsers hold the redirect behind a form against the policy: every payment page is a target of our forms.
+        let mut targets = String::new();
+        for way in &parts.ways {
+            let gateway = parts.cashier.gateways().find(way.gateway()).ok_or(OpeningError::Ways)?;
+            for origin in gateway.pages().iter() {
+                targets.push(' ');
+                targets.push_str(origin);
+            }
+        }
         let policy = format!(
-            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
-            parts.page_origins.join(" ")
+            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{targets}; base-uri 'none'; frame-ancestors 'none'"
         );
         let secret = |name| parts.book.secret(name).map_err(OpeningError::Book);
         Ok(Self(Arc::new(Inner {
+            first_way,
             host,
             form_key: secret("forms")?,
             operator_token: secret("operator")?,
@@ -127,6 +141,21 @@ impl Shop {
 
     pub(crate) fn cashier(&self) -> &Cashier {
         &self.0.parts.cashier
+    }
+
+    /// What the checkout page offers.
+    pub(crate) fn ways(&self) -> &[Way] {
+        &self.0.parts.ways
+    }
+
+    /// The one that is chosen until somebody chooses.
+    pub(crate) fn first_way(&self) -> &Way {
+        &self.0.first_way
+    }
+
+    /// The way of this name, if it is offered.
+    pub(crate) fn way(&self, named: &str) -> Option<&Way> {
+        self.ways().iter().find(|way| way.gateway().as_str() == named)
     }
 
     pub(crate) fn book(&self) -> &Book {
@@ -182,19 +211,26 @@ impl Clock for SharedClock {
     }
 }
 
+/// Which gateway's traffic a route takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Till(GatewayId);
+
 /// Everything there is to reach.
 pub(crate) fn app(shop: Shop) -> Router {
-    // What the gateway sends is taken in raw and within kessai's own limits.
-    let gateway = Router::new()
-        .route(&format!("{PAYMENT_PATH}/notification"), post(payment::notification))
-        .route(
-            &format!("{PAYMENT_PATH}/return"),
-            get(payment::returned).post(payment::returned),
-        )
-        .route(&format!("{PAYMENT_PATH}/cancel"), get(payment::returned))
-        .layer(Extension(
-            Intake::new().clock(SharedClock(Arc::clone(&shop.0.parts.clock))),
-        ));
+    // What the gateways send is taken in raw and within kessai's own limits.
+    let intake = Intake::new().clock(SharedClock(Arc::clone(&shop.0.parts.clock)));
+    let mut gateways = Router::new();
+    for way in shop.ways() {
+        // Some browsers come back with a form, which the cashier turns into a GET of our own.
+        let back = || get(payment::returned).post(payment::returned);
+        let one = Router::new()
+            .route(&way.paths().notification_path(), post(payment::notification))
+            .route(&way.paths().return_path(), back())
+            .route(&way.paths().cancel_path(), back())
+            .layer(Extension(Till(way.gateway().clone())));
+        gateways = gateways.merge(one);
+    }
+    let gateways = gateways.layer(Extension(intake));
     Router::new()
         .route("/", get(buying::shelf))
         .route("/basket", get(buying::basket).post(buying::change_basket))
@@ -206,7 +242,7 @@ pub(crate) fn app(shop: Shop) -> Router {
         .route("/goods/{picture}", get(pages::assets::picture))
         .route("/shop.css", get(pages::assets::stylesheet))
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
-        .merge(gateway)
+        .merge(gateways)
         .fallback(web::nothing_here)
         .layer(middleware::from_fn_with_state(shop.clone(), web::around))
         .with_state(shop)

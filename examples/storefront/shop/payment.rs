@@ -1,18 +1,23 @@
-//! Where the gateway sends the shopper's browser and its own messages. Both are handed to the cashier as they came.
+//! Where the gateways send the shopper's browser and their own messages. Both are handed to the cashier as they came.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kessai::integrations::axum::Reply;
-use kessai::{Callback, GatewayId, Standing};
+use kessai::{Callback, Standing};
 
-use super::standing::{OrderStanding, Why};
+use super::standing::{OrderStanding, Why, latest_way};
 use super::web::{Trouble, Visitor};
-use super::{Shop, pages};
+use super::{Shop, Till, pages};
 
 /// Gateway to shop: the cashier checks it, puts it on record and says what to answer.
-pub(crate) async fn notification(State(shop): State<Shop>, callback: Callback) -> Reply {
-    let reply = shop.cashier().callback(&GatewayId::STRIPE, callback).await;
+pub(crate) async fn notification(
+    State(shop): State<Shop>,
+    Extension(Till(gateway)): Extension<Till>,
+    callback: Callback,
+) -> Reply {
+    let reply = shop.cashier().callback(&gateway, callback).await;
     // Perhaps there is something to ship now. If not, nothing is found.
     shop.bell().notify_one();
     reply.into()
@@ -21,10 +26,11 @@ pub(crate) async fn notification(State(shop): State<Shop>, callback: Callback) -
 /// Browser to shop, paid or given up. The browser says only that it is back; the page says what the shop knows.
 pub(crate) async fn returned(
     State(shop): State<Shop>,
+    Extension(Till(gateway)): Extension<Till>,
     visitor: Visitor,
     callback: Callback,
 ) -> Result<Response, Trouble> {
-    let back = shop.cashier().returned(&GatewayId::STRIPE, callback).await;
+    let back = shop.cashier().returned(&gateway, callback).await;
     if let Some(see_other) = back.see_other {
         return Ok(Reply(see_other).into_response());
     }
@@ -58,6 +64,7 @@ pub(crate) async fn returned(
         OrderStanding::Unpaid(Why::Untried) if !asked => OrderStanding::Confirming,
         known => known,
     };
-    let page = pages::order::after_payment(&shop, &visitor, &order, shown);
+    let way = latest_way(&shop, &order).await?;
+    let page = pages::order::after_payment(&shop, &visitor, &order, shown, way);
     Ok(visitor.page(&shop, StatusCode::OK, page))
 }

@@ -3,6 +3,7 @@
 use kessai::{PaymentStatus, StoreError};
 
 use super::book::Order;
+use super::ways::Way;
 use super::{Shop, fulfilment};
 
 /// Where an order stands, for the shopper.
@@ -20,6 +21,16 @@ pub(crate) enum OrderStanding {
     Confirming,
     /// Not paid, as far as is known. It can be tried, again or for the first time.
     Unpaid(Why),
+}
+
+/// The way to pay that an order was last tried by, as the ledger has it; before the first try, and for a way that is no longer
+/// offered, the first one of the shop.
+pub(crate) async fn latest_way<'s>(shop: &'s Shop, order: &Order) -> Result<&'s Way, StoreError> {
+    let attempts = shop.cashier().ledger().attempts_of(&order.reference).await?;
+    let latest = attempts
+        .last()
+        .and_then(|attempt| shop.way(attempt.expected.gateway.as_str()));
+    Ok(latest.unwrap_or_else(|| shop.first_way()))
 }
 
 /// Why an order is not paid.

@@ -22,7 +22,10 @@ pub(crate) fn told(kind: &RecordKind, lang: Lang) -> (String, String) {
             amount,
         } => (
             lang.pick("支払いの予定を記録", "Written down").to_owned(),
-            format!("{} · {order} · {gateway}/{account} · {environment}", shown(*amount)),
+            format!(
+                "{} · {order} · {gateway}/{account} · {environment}",
+                shown(*amount, lang)
+            ),
         ),
         RecordKind::Opened { checkout } => (
             lang.pick("決済ページを作成", "Payment page opened").to_owned(),
@@ -84,7 +87,9 @@ pub(crate) fn told(kind: &RecordKind, lang: Lang) -> (String, String) {
             format!(
                 "{status} · {} · {event}{}",
                 proven(*trust, lang),
-                amount.map(|amount| format!(" · {}", shown(amount))).unwrap_or_default()
+                amount
+                    .map(|amount| format!(" · {}", shown(amount, lang)))
+                    .unwrap_or_default()
             ),
         ),
         RecordKind::Fulfilment { key } => (

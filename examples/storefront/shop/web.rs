@@ -140,7 +140,7 @@ pub(crate) fn see_other(path: &str) -> Response {
 
 /// Around everything: who may ask, how long it may take, and the headers of the answer.
 pub(crate) async fn around(State(shop): State<Shop>, request: Request, next: Next) -> Response {
-    let payment = request.uri().path().starts_with(super::PAYMENT_PATH);
+    let payment = request.uri().path().starts_with(super::ways::PATHS);
     if !payment && !shop.is_own_host(request.headers()) {
         // Another name that was pointed at this address (DNS rebinding).
         return (StatusCode::MISDIRECTED_REQUEST, "This shop has another address.").into_response();

@@ -47,13 +47,13 @@ pub(crate) fn basket(shop: &Shop, visitor: &Visitor, basket: &Basket) -> String 
                 r#"<li><img src="/goods/{}.svg" alt="" width="72" height="72"><div><h2>{name}</h2><div class="row">{change}{remove}</div></div><span class="price">{}</span></li>
 "#,
                 article.id,
-                goods::shown(goods::yen(article.yen() * quantity)),
+                goods::shown(goods::yen(article.yen() * quantity), lang),
             )
         })
         .collect::<Vec<_>>().concat();
     let delivery = match basket.delivery_yen() {
         0 => lang.pick("無料", "free").to_owned(),
-        yen => goods::shown(goods::yen(yen)),
+        yen => goods::shown(goods::yen(yen), lang),
     };
     frame.page(&format!(
         r#"<h1>{title}</h1>
@@ -63,7 +63,7 @@ pub(crate) fn basket(shop: &Shop, visitor: &Visitor, basket: &Basket) -> String 
 <p class="row end"><a href="/">{}</a> <a class="button" href="/checkout" data-test="checkout">{}</a></p>"#,
         lang.pick("送料", "Delivery"),
         lang.pick("合計（税込）", "Total, tax included"),
-        goods::shown(basket.total()),
+        goods::shown(basket.total(), lang),
         lang.pick("買い物を続ける", "Keep shopping"),
         lang.pick("ご購入手続きへ", "Check out"),
     ))

@@ -5,10 +5,18 @@ use super::super::book::{Basket, Order};
 use super::super::buying::{Delivery, Flaw};
 use super::super::html::esc;
 use super::super::lang::Lang;
+use super::super::ways::Way;
 use super::super::web::Visitor;
-use super::{Frame, bill, token};
+use super::{Frame, bill, token, ways};
 
-pub(crate) fn checkout(shop: &Shop, visitor: &Visitor, basket: &Basket, typed: &Delivery, flaws: &[Flaw]) -> String {
+pub(crate) fn checkout(
+    shop: &Shop,
+    visitor: &Visitor,
+    basket: &Basket,
+    typed: &Delivery,
+    chosen: &Way,
+    flaws: &[Flaw],
+) -> String {
     let lang = visitor.lang;
     let title = lang.pick("ご注文の確認", "Confirm your order");
     let problems = flaws
@@ -39,7 +47,7 @@ pub(crate) fn checkout(shop: &Shop, visitor: &Visitor, basket: &Basket, typed: &
 <label>{name}<input name="name" autocomplete="name" required maxlength="80" value="{name_typed}"{name_bad}></label>
 <label>{email}<input name="email" type="email" autocomplete="email" required maxlength="254" value="{email_typed}"{email_bad}></label>
 <label>{address}<textarea name="address" autocomplete="street-address" required maxlength="300" rows="3"{address_bad}>{address_typed}</textarea></label>
-<button data-test="pay">{pay}</button>
+{ways}<button data-test="pay">{pay}</button>
 <p class="quiet">{next}</p>
 </form>
 <section aria-label="{summary}">{bill}</section>
@@ -54,6 +62,7 @@ pub(crate) fn checkout(shop: &Shop, visitor: &Visitor, basket: &Basket, typed: &
         name_bad = invalid(Flaw::Name),
         email_bad = invalid(Flaw::Email),
         address_bad = invalid(Flaw::Address),
+        ways = ways(shop, lang, chosen),
         pay = lang.pick("注文を確定してお支払いへ", "Place the order and pay"),
         next = lang.pick(
             "次に決済会社のページが開きます。お支払いはそちらで承ります。",
@@ -65,7 +74,7 @@ pub(crate) fn checkout(shop: &Shop, visitor: &Visitor, basket: &Basket, typed: &
 }
 
 /// The payment page could not be reached. Nothing was charged, and pressing again leads to the same payment.
-pub(crate) fn no_payment_page(shop: &Shop, visitor: &Visitor, order: &Order) -> String {
+pub(crate) fn no_payment_page(shop: &Shop, visitor: &Visitor, order: &Order, chosen: &Way) -> String {
     let lang = visitor.lang;
     let title = lang.pick("決済ページを開けませんでした", "The payment page did not open");
     let frame = Frame {
@@ -74,13 +83,39 @@ pub(crate) fn no_payment_page(shop: &Shop, visitor: &Visitor, order: &Order) -> 
     };
     frame.page(&format!(
         r#"<section class="notice wait" data-test="standing" data-standing="no-page"><h1>{title}</h1><p>{}</p>
-<form method="post" action="/orders/{order}/pay">{}<button data-test="pay">{}</button></form></section>
+<form method="post" action="/orders/{order}/pay" class="stack">{}{}<button data-test="pay">{}</button></form></section>
 <p><a href="/orders/{order}">{}</a></p>"#,
         lang.pick(
             "決済会社に接続できませんでした。ご請求は発生していません。少し待ってからもう一度お試しください。",
             "The payment company could not be reached. Nothing was charged. Please wait a moment and try again."
         ),
         token(visitor),
+        ways(shop, lang, chosen),
+        lang.pick("もう一度試す", "Try again"),
+        lang.pick("ご注文を見る", "See the order"),
+        order = order.reference,
+    ))
+}
+
+/// An earlier payment page of this order may still be used, and its company cannot close it or does not answer. Nobody is
+/// sent to a second page before that is over.
+pub(crate) fn being_confirmed(shop: &Shop, visitor: &Visitor, order: &Order, earlier: &Way) -> String {
+    let lang = visitor.lang;
+    let title = lang.pick("先のお支払いを確認しています", "An earlier payment is being confirmed");
+    let frame = Frame {
+        here: "/orders",
+        ..Frame::of(shop, visitor, title)
+    };
+    frame.page(&format!(
+        r#"<section class="notice wait" data-test="standing" data-standing="confirming"><h1>{title}</h1><p>{}</p>
+<form method="post" action="/orders/{order}/pay" class="stack">{}{}<button data-test="pay">{}</button></form></section>
+<p><a href="/orders/{order}">{}</a></p>"#,
+        lang.pick(
+            "このご注文の先のお支払いページがまだ有効です。開いたままでしたら、そちらでお続けください。二重のお支払いを防ぐため、別の方法をご希望の場合は、しばらくしてからもう一度お試しください。",
+            "An earlier payment page of this order can still be used. If you have it open, please finish there. So that you do not pay twice, another way to pay has to wait: please try again in some minutes."
+        ),
+        token(visitor),
+        ways(shop, lang, earlier),
         lang.pick("もう一度試す", "Try again"),
         lang.pick("ご注文を見る", "See the order"),
         order = order.reference,

@@ -13,6 +13,7 @@ use super::book::OrderLine;
 use super::goods;
 use super::html::esc;
 use super::lang::Lang;
+use super::ways::Way;
 use super::web::Visitor;
 
 /// What goes around every page.
@@ -130,6 +131,34 @@ fn token(visitor: &Visitor) -> String {
     )
 }
 
+/// The choice among the ways to pay. With only one there is nothing to choose.
+fn ways(shop: &Shop, lang: Lang, chosen: &Way) -> String {
+    if shop.ways().len() < 2 {
+        return String::new();
+    }
+    let ways = shop
+        .ways()
+        .iter()
+        .map(|way| {
+            let checked = if way.gateway() == chosen.gateway() {
+                " checked"
+            } else {
+                ""
+            };
+            format!(
+                "<label><input type=\"radio\" name=\"way\" value=\"{}\" required{checked}> {}</label>\n",
+                way.gateway(),
+                esc(way.name(lang)),
+            )
+        })
+        .collect::<Vec<_>>()
+        .concat();
+    format!(
+        "<fieldset class=\"ways\"><legend>{}</legend>\n{ways}</fieldset>",
+        lang.pick("お支払い方法", "How to pay")
+    )
+}
+
 /// What an order or a basket comes to.
 fn bill(lang: Lang, lines: &[OrderLine]) -> String {
     let rows = lines
@@ -139,7 +168,7 @@ fn bill(lang: Lang, lines: &[OrderLine]) -> String {
                 "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
                 esc(&line.name),
                 line.quantity,
-                goods::shown(goods::yen(line.yen * line.quantity)),
+                goods::shown(goods::yen(line.yen * line.quantity), lang),
             )
         })
         .collect::<Vec<_>>()
@@ -156,6 +185,6 @@ fn bill(lang: Lang, lines: &[OrderLine]) -> String {
         lang.pick("数量", "Qty"),
         lang.pick("金額", "Amount"),
         lang.pick("合計（税込）", "Total, tax included"),
-        goods::shown(total),
+        goods::shown(total, lang),
     )
 }

@@ -42,7 +42,7 @@ pub(crate) fn attempts(
     };
     let attempts = stories
         .iter()
-        .map(|(attempt, timeline)| one(attempt, timeline, lang))
+        .map(|(attempt, timeline)| one(shop, attempt, timeline, lang))
         .collect::<Vec<_>>()
         .concat();
     let attempts = if attempts.is_empty() {
@@ -61,7 +61,7 @@ pub(crate) fn attempts(
     ))
 }
 
-fn one(attempt: &StoredAttempt, timeline: &[Record], lang: Lang) -> String {
+fn one(shop: &Shop, attempt: &StoredAttempt, timeline: &[Record], lang: Lang) -> String {
     let expected = &attempt.expected;
     let start = expected.created_at;
     let rows = timeline
@@ -83,15 +83,15 @@ fn one(attempt: &StoredAttempt, timeline: &[Record], lang: Lang) -> String {
         .collect::<Vec<_>>().concat();
     let payment = attempt.payment.as_ref().map(ToString::to_string).unwrap_or_default();
     format!(
-        r#"<article class="attempt" data-test="attempt" data-order="{order}" data-status="{status}">
+        r#"<article class="attempt" data-test="attempt" data-order="{order}" data-status="{status}" data-way="{gateway}">
 <h2>{order} <span class="price">{amount}</span> <span class="tag {tone}">{status}</span></h2>
-<p class="quiet">{placed} · {reference} {payment}</p>
+<p class="quiet">{placed} · {way} · {reference} {payment}</p>
 <ol class="timeline">
 {rows}</ol></article>
 "#,
         order = expected.order,
         status = attempt.status,
-        amount = goods::shown(expected.amount),
+        amount = goods::shown(expected.amount, lang),
         tone = if attempt.status.has_money() {
             "good"
         } else if attempt.status.is_dead() {
@@ -100,6 +100,8 @@ fn one(attempt: &StoredAttempt, timeline: &[Record], lang: Lang) -> String {
             "wait"
         },
         placed = time::full(start),
+        gateway = expected.gateway,
+        way = shop.way(expected.gateway.as_str()).map_or("", |way| way.name(lang)),
         reference = esc(expected.attempt.as_str()),
         payment = esc(&payment),
     )

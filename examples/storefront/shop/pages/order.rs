@@ -7,21 +7,28 @@ use super::super::html::esc;
 use super::super::lang::Lang;
 use super::super::standing::{OrderStanding, Why};
 use super::super::time;
+use super::super::ways::Way;
 use super::super::web::Visitor;
-use super::{Frame, bill, token};
+use super::{Frame, bill, token, ways};
 
 /// The order's own page.
-pub(crate) fn order(shop: &Shop, visitor: &Visitor, order: &Order, standing: OrderStanding) -> String {
+pub(crate) fn order(shop: &Shop, visitor: &Visitor, order: &Order, standing: OrderStanding, way: &Way) -> String {
     let title = visitor.lang.pick("ご注文", "Your order");
     let frame = Frame {
         refresh: standing.refresh(),
         ..Frame::of(shop, visitor, title)
     };
-    frame.page(&content(visitor, order, standing))
+    frame.page(&content(shop, visitor, order, standing, way))
 }
 
 /// The page the payment page leads back to. It can be reloaded and looks again by itself while nothing is certain.
-pub(crate) fn after_payment(shop: &Shop, visitor: &Visitor, order: &Order, standing: OrderStanding) -> String {
+pub(crate) fn after_payment(
+    shop: &Shop,
+    visitor: &Visitor,
+    order: &Order,
+    standing: OrderStanding,
+    way: &Way,
+) -> String {
     let title = visitor.lang.pick("お支払いの結果", "Your payment");
     let path = format!("/orders/{}", order.reference);
     let frame = Frame {
@@ -30,7 +37,7 @@ pub(crate) fn after_payment(shop: &Shop, visitor: &Visitor, order: &Order, stand
         here: &path,
         ..Frame::of(shop, visitor, title)
     };
-    frame.page(&content(visitor, order, standing))
+    frame.page(&content(shop, visitor, order, standing, way))
 }
 
 /// A return of something that this browser did not order, or of nothing at all. The same words for both.
@@ -76,7 +83,7 @@ pub(crate) fn list(shop: &Shop, visitor: &Visitor, orders: &[(Order, OrderStandi
 "#,
                 order.reference,
                 time::full(order.placed_at),
-                goods::shown(order.total()),
+                goods::shown(order.total(), lang),
                 tone(*standing),
                 words(*standing, lang).0,
             )
@@ -93,14 +100,15 @@ pub(crate) fn list(shop: &Shop, visitor: &Visitor, orders: &[(Order, OrderStandi
     Frame::of(shop, visitor, title).page(&format!("<h1>{title}</h1>{body}"))
 }
 
-fn content(visitor: &Visitor, order: &Order, standing: OrderStanding) -> String {
+fn content(shop: &Shop, visitor: &Visitor, order: &Order, standing: OrderStanding, way: &Way) -> String {
     let lang = visitor.lang;
     let (heading, text) = words(standing, lang);
     let pay = match standing {
         OrderStanding::Unpaid(why) => format!(
-            r#"<form method="post" action="/orders/{}/pay">{}<button data-test="pay">{}</button></form>"#,
+            r#"<form method="post" action="/orders/{}/pay" class="stack">{}{}<button data-test="pay">{}</button></form>"#,
             order.reference,
             token(visitor),
+            ways(shop, lang, way),
             if why == Why::Untried {
                 lang.pick("お支払いへ進む", "Go to payment")
             } else {
@@ -118,7 +126,8 @@ fn content(visitor: &Visitor, order: &Order, standing: OrderStanding) -> String 
 <div class="two">
 <section><h2>{what}</h2>{bill}</section>
 <section><h2>{details}</h2>
-<dl class="facts"><dt>{number}</dt><dd data-test="order">{reference}</dd><dt>{placed_label}</dt><dd>{placed}</dd>{sent}
+<dl class="facts"><dt>{number}</dt><dd data-test="order">{reference}</dd><dt>{placed_label}</dt><dd>{placed}</dd>
+<dt>{how}</dt><dd data-test="way" data-way="{gateway}">{way}</dd>{sent}
 <dt>{to}</dt><dd>{recipient}<br><span class="address">{address}</span></dd></dl></section>
 </div>"#,
         tone = tone(standing),
@@ -130,6 +139,9 @@ fn content(visitor: &Visitor, order: &Order, standing: OrderStanding) -> String 
         reference = order.reference,
         placed_label = lang.pick("ご注文日時", "Placed"),
         placed = time::full(order.placed_at),
+        how = lang.pick("お支払い方法", "Paid by way of"),
+        gateway = way.gateway(),
+        way = esc(way.name(lang)),
         to = lang.pick("お届け先", "Delivered to"),
         recipient = esc(&order.recipient.name),
         address = esc(&order.recipient.address),

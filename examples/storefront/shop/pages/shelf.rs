@@ -25,7 +25,7 @@ pub(crate) fn shelf(shop: &Shop, visitor: &Visitor, basket: &Basket) -> String {
                 name = esc(article.name(lang)),
                 blurb = esc(article.blurb(lang)),
                 token = token(visitor),
-                price = goods::shown(article.price()),
+                price = goods::shown(article.price(), lang),
                 add = lang.pick("かごに入れる", "Add to basket"),
             )
         })
@@ -34,10 +34,10 @@ pub(crate) fn shelf(shop: &Shop, visitor: &Visitor, basket: &Basket) -> String {
         basket: Some(basket.count()),
         ..Frame::of(shop, visitor, lang.pick("お茶と道具", "Tea and tools"))
     };
-    let delivery = lang.pick("送料 {a}。{b} 以上のご注文は送料無料。", "Delivery {a}, free from {b}.");
+    let delivery = lang.pick("送料 {a}。{b}以上のご注文は送料無料。", "Delivery {a}, free from {b}.");
     let delivery = delivery
-        .replace("{a}", &goods::shown(goods::yen(goods::DELIVERY)))
-        .replace("{b}", &goods::shown(goods::yen(goods::FREE_DELIVERY_FROM)));
+        .replace("{a}", &goods::shown(goods::yen(goods::DELIVERY), lang))
+        .replace("{b}", &goods::shown(goods::yen(goods::FREE_DELIVERY_FROM), lang));
     frame.page(&format!(
         r#"<section class="hero"><h1>{}</h1><p>{}</p><p class="quiet">{delivery}</p></section>
 <ul class="shelf">
