@@ -348,8 +348,13 @@ async fn messages_that_are_not_the_gateways_are_refused_by_each_in_its_own_words
     ] {
         assert_eq!(store.tell("komoju", header, body).await, (401, String::new()), "{what}");
     }
+    // Its fields come in any order, so a byte in the middle may be one that says nothing.
+    let dearer = String::from_utf8(sbps.body.clone())
+        .unwrap()
+        .replace("amount=", "amount=1")
+        .into_bytes();
     for (what, body) in [
-        ("with another body", flipped(&sbps.body)),
+        ("with another amount", dearer),
         ("with nothing", Vec::new()),
         ("of another gateway", komoju.body.to_vec()),
     ] {
