@@ -221,6 +221,35 @@ export const scenarios = {
     return { order, ...PAID };
   },
 
+  async a_card_at_komoju(shopper) {
+    await shopper.order({ way: 'komoju' });
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async a_card_at_sbps_by_a_form_in_shift_jis(shopper) {
+    await shopper.order({ way: 'sbps' });
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async delayed_slip_at_komoju(shopper) {
+    await shopper.order({ way: 'komoju' });
+    await shopper.payLater(true);
+    // The slip: the shopper goes back to the shop with it.
+    await shopper.page.click('[data-do=return]');
+    await shopper.sees('pending');
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async delayed_slip_at_sbps(shopper) {
+    await shopper.order({ way: 'sbps' });
+    await shopper.payLater(true);
+    await shopper.page.click('[data-do=return]');
+    await shopper.sees('pending');
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
   async delayed_payment_never_arrives(shopper) {
     await shopper.order();
     await shopper.payLater(false);

@@ -65,12 +65,13 @@ export class Shopper {
   }
 
   /// Fills the basket and the order, and leaves for the hosted page.
-  async order({ article = 'sencha', press = (button) => button.click() } = {}) {
+  async order({ article = 'sencha', way, press = (button) => button.click() } = {}) {
     await this.#put(article);
     await this.page.click('[data-test=checkout]');
     await this.page.fill('[name=name]', '山田 花子');
     await this.page.fill('[name=email]', 'hanako@example.com');
     await this.page.fill('[name=address]', '静岡県静岡市葵区 1-2-3');
+    if (way) await this.page.check(`[type=radio][value=${way}]`);
     await this.#isClean();
     await press(this.page.locator('[data-test=pay]'));
     await this.page.waitForSelector('[name=number]');

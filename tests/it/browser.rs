@@ -11,7 +11,7 @@ use scraper::{Html, Selector};
 use serde_json::Value;
 
 /// Every scenario there has to be, so that none is lost unseen: in how many kinds of window each runs.
-const SCENARIOS: [(&str, usize); 19] = [
+const SCENARIOS: [(&str, usize); 23] = [
     ("success", 2),
     ("every_page_before_payment", 3),
     ("every_page_from_payment_on", 3),
@@ -29,6 +29,10 @@ const SCENARIOS: [(&str, usize); 19] = [
     ("back_button_from_the_hosted_page", 1),
     ("back_button_after_payment", 1),
     ("reload_of_the_return_page", 1),
+    ("a_card_at_komoju", 1),
+    ("a_card_at_sbps_by_a_form_in_shift_jis", 1),
+    ("delayed_slip_at_komoju", 1),
+    ("delayed_slip_at_sbps", 1),
     ("delayed_payment_arrives", 2),
     ("delayed_payment_never_arrives", 1),
 ];
