@@ -66,19 +66,28 @@ mod armed;
 mod card;
 mod clock;
 mod error;
+mod fault;
+mod form;
 mod front;
 mod ids;
+mod jst;
 pub mod komoju;
 mod language;
 mod markup;
+mod outbox;
+mod posting;
 pub mod sbps;
+mod sheet;
 mod shopper;
 pub mod stripe;
+mod web;
+mod words;
 
-pub use armed::Armed;
+pub use armed::{Aim, Armed, Plan};
 pub use card::TestCard;
 pub use clock::Clock;
 pub use error::MockError;
+pub use outbox::Mishap;
 
 use std::time::Duration;
 

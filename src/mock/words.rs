@@ -1,4 +1,4 @@
-//! The words of the hosted page, in English and Japanese. No letter is used that `Shift_JIS` lacks.
+//! The words of hosted pages, in English and Japanese. No letter is used that `Shift_JIS` lacks.
 
 /// One language.
 pub(super) struct Words {
