@@ -58,6 +58,7 @@
 //!
 //! | gateway | type |
 //! | --- | --- |
+//! | GMO-PG, Link Type Plus | [`gmopg::MockGmoPg`] |
 //! | KOMOJU sessions | [`komoju::MockKomoju`] |
 //! | Stripe Checkout Sessions | [`stripe::MockStripe`] |
 //! | SB Payment Service, link type | [`sbps::MockSbps`] |
@@ -69,6 +70,7 @@ mod error;
 mod fault;
 mod form;
 mod front;
+pub mod gmopg;
 mod ids;
 mod jst;
 pub mod komoju;

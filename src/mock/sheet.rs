@@ -243,6 +243,16 @@ impl Sheet<'_> {
         self.document("return", words.going_back, &main)
     }
 
+    /// The gateway's own word on how it went, and the button that leads back.
+    pub(super) fn result(&self, title: &str, back: &str) -> String {
+        let main = format!(
+            "<main class=\"single\"><h1>{}</h1><p class=\"total\">{}</p>{back}</main>",
+            escaped(title),
+            escaped(&self.shown(self.amount)),
+        );
+        self.document("result", title, &main)
+    }
+
     fn document(&self, kind: &str, title: &str, main: &str) -> String {
         document(self.words(), self.charset, kind, title, main)
     }
