@@ -27,6 +27,7 @@ mod komoju;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
+mod mock_gmopg;
 mod mock_komoju;
 mod mock_sbps;
 mod mock_stripe;
