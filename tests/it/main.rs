@@ -39,6 +39,7 @@ mod sbps_desk;
 mod storefront;
 mod stripe;
 mod support;
+mod sweep;
 mod transport;
 mod vectors;
 mod verify_cost;
