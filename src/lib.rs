@@ -93,7 +93,9 @@ pub use self::clock::{Clock, SystemClock};
 pub use self::error::{ConfigError, Error, ErrorKind, Outcome, VerifyError};
 pub use self::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
 pub use self::form::{FormBody, FormError, Params, path_segment};
-pub use self::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Gateways, Refund, RefundReceipt, Void};
+pub use self::gateway::{
+    Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Gateways, Refund, RefundReceipt, SelfCheckError, Void,
+};
 pub use self::guard::{CardDataKind, CardDataSighted, check_name, check_text};
 pub use self::ledger::{Accepted, Applied, ExpectedPayment, Judgement, Ledger, Mismatch, StoreError};
 pub use self::money::{Currency, Money, MoneyError};
