@@ -75,10 +75,12 @@ mod money;
 mod payment;
 mod redirect;
 mod reference;
+pub mod report;
 mod secret;
 pub mod sign;
 mod trace;
 pub mod transport;
+mod utc;
 mod verified;
 #[cfg(feature = "__xml")]
 mod xml;
