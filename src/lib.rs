@@ -107,7 +107,7 @@ pub use self::reference::{
     AttemptReference, CustomerReference, Environment, EventId, FulfilmentKey, GatewayId, GatewayReference,
     IdempotencyKey, MerchantAccount, MerchantReference, RandomError, ReferenceError, ReferenceFormat, ReturnToken,
 };
-pub use self::secret::{ApiKey, SecretError, SharedToken, SigningKey};
+pub use self::secret::{ApiKey, CheckpointKey, SecretError, SharedToken, SigningKey};
 pub use self::verified::{EvidenceDigest, KeySlot, Trust, Verified};
 
 /// The README's example, compiled and run with the other documentation tests.

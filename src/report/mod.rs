@@ -12,52 +12,11 @@ mod json;
 mod totals;
 
 use std::io::{self, Write};
-use std::time::SystemTime;
 
 pub use self::totals::{Line, Totals};
 use crate::ledger::{Record, StoredAttempt};
+pub use crate::ledger::{Window, WindowError};
 use crate::verified::Trust;
-
-/// A span of time: from its first moment on, up to its last one and not with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    from: SystemTime,
-    to: SystemTime,
-}
-
-/// A span of time that is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the window ends before it begins; give the earlier time first")]
-pub struct WindowError;
-
-impl Window {
-    /// From one moment up to another. An empty window is one; one that ends before it begins is refused.
-    pub fn new(from: SystemTime, to: SystemTime) -> Result<Self, WindowError> {
-        if to < from {
-            Err(WindowError)
-        } else {
-            Ok(Self { from, to })
-        }
-    }
-
-    /// Its first moment.
-    #[must_use]
-    pub fn from(&self) -> SystemTime {
-        self.from
-    }
-
-    /// The first moment after it.
-    #[must_use]
-    pub fn to(&self) -> SystemTime {
-        self.to
-    }
-
-    /// Is this moment in it?
-    #[must_use]
-    pub fn contains(&self, at: SystemTime) -> bool {
-        self.from <= at && at < self.to
-    }
-}
 
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -51,7 +51,7 @@ fn story(attempt: &StoredAttempt) -> Vec<Record> {
     ];
     (0_u64..)
         .zip(kinds)
-        .map(|(n, kind)| Record::new(n + 1, at(n * 100), attempt.reference().clone(), kind))
+        .map(|(n, kind)| Record::new(n + 1, at(n * 100), Some(attempt.reference().clone()), kind))
         .collect()
 }
 
