@@ -76,6 +76,7 @@ mod payment;
 mod redirect;
 mod reference;
 mod secret;
+pub mod security_event;
 pub mod sign;
 mod trace;
 pub mod transport;
@@ -104,6 +105,7 @@ pub use self::reference::{
     IdempotencyKey, MerchantAccount, MerchantReference, RandomError, ReferenceError, ReferenceFormat, ReturnToken,
 };
 pub use self::secret::{ApiKey, SecretError, SharedToken, SigningKey};
+pub use self::security_event::{SecurityEvent, SecuritySink};
 pub use self::verified::{EvidenceDigest, KeySlot, Trust, Verified};
 
 /// The README's example, compiled and run with the other documentation tests.

@@ -10,6 +10,7 @@ mod fulfil;
 mod open;
 mod returned;
 mod sweep;
+mod telling;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use self::fulfil::Due;
 pub use self::open::OpenError;
 pub use self::returned::{ReturnPage, Standing};
 pub use self::sweep::{Drift, SweepPolicy, SweepReport};
+use self::telling::Heard;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::PaymentEvent;
@@ -28,6 +30,7 @@ use crate::gateway::{Gateway, Gateways};
 use crate::ledger::rules::AskTimes;
 use crate::ledger::{Applied, AskReason, Ledger, StoreError, StoredAttempt};
 use crate::reference::GatewayId;
+use crate::security_event::{Emitter, SecurityEvent, SecurityPolicy, SecuritySink};
 use crate::verified::Verified;
 
 /// The paved path: five methods, and every rule of this crate holds by construction.
@@ -42,6 +45,7 @@ struct Desk {
     clock: Arc<dyn Clock>,
     asking: Asking,
     times: AskTimes,
+    events: Arc<Emitter>,
 }
 
 /// Collects the parts of a [`Cashier`].
@@ -52,6 +56,8 @@ pub struct CashierBuilder {
     clock: Arc<dyn Clock>,
     budget: AskBudget,
     times: AskTimes,
+    sinks: Vec<Box<dyn SecuritySink>>,
+    security: SecurityPolicy,
 }
 
 impl Cashier {
@@ -68,6 +74,8 @@ impl Cashier {
             clock: Arc::new(SystemClock),
             budget: AskBudget::default(),
             times: AskTimes::default(),
+            sinks: Vec::new(),
+            security: SecurityPolicy::default(),
         }
     }
 
@@ -97,8 +105,11 @@ impl Cashier {
         attempt: &StoredAttempt,
         event: Verified<PaymentEvent>,
     ) -> Result<Applied, StoreError> {
+        let heard = Heard::of(&event);
         let judgement = attempt.judge(event);
-        self.0.ledger.apply(&judgement, self.now()).await
+        let applied = self.0.ledger.apply(&judgement, self.now()).await?;
+        self.tell_applied(attempt, &heard, applied);
+        Ok(applied)
     }
 }
 
@@ -140,6 +151,18 @@ impl CashierBuilder {
         self
     }
 
+    /// Adds a sink of security events. Each sink gets every event; one that fails changes no verdict.
+    pub fn security_sink(mut self, sink: impl SecuritySink) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// When heartbeats and suspicions are told.
+    pub fn security_policy(mut self, policy: SecurityPolicy) -> Self {
+        self.security = policy;
+        self
+    }
+
     /// Puts it together. Refused without a gateway, with two under one id, and with gateways of both environments: a store
     /// that takes real money must not ship for play money (PAY-51).
     pub fn build(self) -> Result<Cashier, ConfigError> {
@@ -149,6 +172,8 @@ impl CashierBuilder {
             clock,
             budget,
             times,
+            sinks,
+            security,
         } = self;
         let mut registry = Gateways::new();
         let mut environments = gateways.iter().map(Gateway::environment);
@@ -165,14 +190,30 @@ impl CashierBuilder {
             registry.add(gateway)?;
         }
         let asking = Asking::new(budget);
+        let events = Arc::new(Emitter::new(or_default(sinks), Arc::clone(&clock), security));
+        events.emit(SecurityEvent::MonitorStarted {
+            environment: first,
+            gateways: u64::try_from(registry.iter().count()).unwrap_or(u64::MAX),
+            sinks: u64::try_from(events.sinks()).unwrap_or(u64::MAX),
+        });
         Ok(Cashier(Arc::new(Desk {
             ledger,
             gateways: registry,
             clock,
             asking,
             times,
+            events,
         })))
     }
+}
+
+/// Where events go if the store did not say: to `tracing` where that is on, for silence would look like peace (PAY-70).
+fn or_default(sinks: Vec<Box<dyn SecuritySink>>) -> Vec<Box<dyn SecuritySink>> {
+    #[cfg(feature = "tracing")]
+    if sinks.is_empty() {
+        return vec![Box::new(crate::security_event::TracingSink::new())];
+    }
+    sinks
 }
 
 impl fmt::Debug for Cashier {
@@ -183,6 +224,7 @@ impl fmt::Debug for Cashier {
             clock,
             asking,
             times,
+            events,
         } = &*self.0;
         f.debug_struct("Cashier")
             .field("ledger", ledger)
@@ -190,6 +232,7 @@ impl fmt::Debug for Cashier {
             .field("clock", clock)
             .field("asking", asking)
             .field("times", times)
+            .field("events", events)
             .finish()
     }
 }
@@ -202,6 +245,8 @@ impl fmt::Debug for CashierBuilder {
             clock,
             budget,
             times,
+            sinks,
+            security,
         } = self;
         f.debug_struct("CashierBuilder")
             .field("ledger", ledger)
@@ -209,6 +254,8 @@ impl fmt::Debug for CashierBuilder {
             .field("clock", clock)
             .field("budget", budget)
             .field("times", times)
+            .field("sinks", sinks)
+            .field("security", security)
             .finish()
     }
 }
