@@ -235,12 +235,12 @@ fn turn(status: PaymentStatus) -> Option<Turn> {
         PaymentStatus::Failed => Some(Turn::Declined),
         PaymentStatus::Expired => Some(Turn::Expired),
         PaymentStatus::Created | PaymentStatus::Unknown => None,
+        // Where money came, the order itself is told elsewhere.
         PaymentStatus::Pending
         | PaymentStatus::RequiresAction
         | PaymentStatus::Authorized
-        | PaymentStatus::Cancelled => Some(Turn::Seen),
-        // The money came before we heard of it, or it went back: the order itself is told elsewhere.
-        PaymentStatus::Captured
+        | PaymentStatus::Cancelled
+        | PaymentStatus::Captured
         | PaymentStatus::PartiallyRefunded
         | PaymentStatus::Refunded
         | PaymentStatus::Disputed => Some(Turn::Seen),

@@ -123,14 +123,18 @@ impl Emitter {
         });
         if !again {
             let events = self.watch(|patterns, policy, now| patterns.opened(expected, policy, now));
-            events.into_iter().for_each(|event| self.emit(event));
+            for event in events {
+                self.emit(event);
+            }
         }
     }
 
     /// Something became of an attempt.
     pub(crate) fn turned(&self, expected: &ExpectedPayment, turn: Turn) {
         let events = self.watch(|patterns, policy, now| patterns.turned(expected, turn, policy, now));
-        events.into_iter().for_each(|event| self.emit(event));
+        for event in events {
+            self.emit(event);
+        }
     }
 
     fn watch(

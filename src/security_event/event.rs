@@ -42,8 +42,11 @@ macro_rules! events {
         enum Position { $($variant,)+ }
 
         impl SecurityEvent {
-            pub(super) fn position(&self) -> usize {
-                match self { $(Self::$variant { .. } => Position::$variant as usize,)+ }
+            /// What is fixed about it.
+            #[must_use]
+            #[allow(clippy::indexing_slicing, reason = "worked out by the compiler")]
+            pub fn kind(&self) -> &'static EventKind {
+                match self { $(Self::$variant { .. } => const { &KINDS[Position::$variant as usize] },)+ }
             }
 
             /// Its fields in order, by name and value.
@@ -417,13 +420,6 @@ events! {
 impl SecurityEvent {
     /// The version of names, fields and words: `kessai.version`.
     pub const VERSION: u64 = 1;
-
-    /// What is fixed about it.
-    #[must_use]
-    pub fn kind(&self) -> &'static EventKind {
-        // Both were made from one list, so the position is always there.
-        KINDS.get(self.position()).unwrap_or(&KINDS[0])
-    }
 
     /// Its name.
     #[must_use]

@@ -1,6 +1,6 @@
 //! Events as JSON lines with the field names of the Elastic Common Schema, for an intrusion detection system to read.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
@@ -161,7 +161,8 @@ impl Line {
                 ' '..='~' => self.0.push(c),
                 _ => {
                     for unit in c.encode_utf16(&mut units) {
-                        self.0.push_str(&format!("\\u{unit:04x}"));
+                        // Writing to a text cannot fail.
+                        let _ = write!(self.0, "\\u{unit:04x}");
                     }
                 }
             }

@@ -31,6 +31,7 @@ mod show;
 mod sink;
 mod table;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 mod time;
 #[cfg(feature = "tracing")]

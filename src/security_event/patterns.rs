@@ -163,10 +163,10 @@ impl Seen {
             return false;
         }
         self.order.push_back(attempt.clone());
-        if self.order.len() > MOST_SEEN {
-            if let Some(oldest) = self.order.pop_front() {
-                self.attempts.remove(&oldest);
-            }
+        if self.order.len() > MOST_SEEN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.attempts.remove(&oldest);
         }
         true
     }

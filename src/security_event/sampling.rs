@@ -88,13 +88,11 @@ impl Sampler {
 impl Minute {
     /// A clock that was set back begins the minute anew and keeps the count.
     fn is_over(&mut self, now: SystemTime) -> bool {
-        match now.duration_since(self.since) {
-            Ok(passed) => passed >= MINUTE,
-            Err(_) => {
-                self.since = now;
-                false
-            }
+        if let Ok(passed) = now.duration_since(self.since) {
+            return passed >= MINUTE;
         }
+        self.since = now;
+        false
     }
 
     fn summary(&self, event: &'static str, reason: Option<Reason>) -> Option<SecurityEvent> {

@@ -39,7 +39,11 @@ impl SecuritySink for TracingSink {
                 FieldValue::Flag(flag) => fields.push_str(if flag { "true" } else { "false" }),
                 // Quoted where it is not one plain word, so that no text can look like another field or another line.
                 FieldValue::Text(text) if text.bytes().all(is_plain) => fields.push_str(text),
-                FieldValue::Text(text) => fields.push_str(&format!("\"{}\"", text.escape_default())),
+                FieldValue::Text(text) => {
+                    fields.push('"');
+                    fields.extend(text.escape_default());
+                    fields.push('"');
+                }
             }
             match (name, value) {
                 ("attempt", FieldValue::Text(text)) => attempt = Some(text.to_owned()),
