@@ -1,6 +1,7 @@
 //! Where events go.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::record::SecurityRecord;
 use super::words::Reason;
@@ -16,6 +17,18 @@ use super::words::Reason;
 pub trait SecuritySink: fmt::Debug + Send + Sync + 'static {
     /// Takes one event.
     fn emit(&self, record: &SecurityRecord<'_>) -> Result<(), SinkError>;
+}
+
+impl<S: SecuritySink + ?Sized> SecuritySink for Box<S> {
+    fn emit(&self, record: &SecurityRecord<'_>) -> Result<(), SinkError> {
+        (**self).emit(record)
+    }
+}
+
+impl<S: SecuritySink + ?Sized> SecuritySink for Arc<S> {
+    fn emit(&self, record: &SecurityRecord<'_>) -> Result<(), SinkError> {
+        (**self).emit(record)
+    }
 }
 
 /// A sink did not take an event.
