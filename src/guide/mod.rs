@@ -12,5 +12,8 @@ pub mod glossary {}
 #[doc = include_str!("records.md")]
 pub mod records {}
 
+#[doc = include_str!("security_events.md")]
+pub mod security_events {}
+
 #[doc = include_str!("peers.md")]
 pub mod peers {}
