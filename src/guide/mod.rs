@@ -17,3 +17,6 @@ pub mod security_events {}
 
 #[doc = include_str!("peers.md")]
 pub mod peers {}
+
+#[doc = include_str!("chain.md")]
+pub mod chain {}

@@ -225,13 +225,14 @@ mod tests {
 
     fn chain(records: usize) -> Vec<KeptRecord> {
         let mut head = Head::empty();
-        (0..records)
+        (0_i64..)
+            .take(records)
             .map(|n| {
                 let (attempt, body) = (format!("attempt{n}"), format!("{{\"kind\":\"returned\",\"n\":{n}}}"));
-                head = head.then(1000 + n as i64, Some(&attempt), "returned", &body);
+                head = head.then(1000 + n, Some(&attempt), "returned", &body);
                 KeptRecord {
                     position: head.count,
-                    at_micros: 1000 + n as i64,
+                    at_micros: 1000 + n,
                     attempt: Some(attempt),
                     kind: "returned".to_owned(),
                     body,

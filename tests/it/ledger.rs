@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kessai::Ledger;
@@ -27,6 +28,7 @@ impl LedgerSource for InMemory {
 struct InFiles {
     folder: TempDir,
     paths: Mutex<HashMap<usize, PathBuf>>,
+    count: AtomicUsize,
 }
 
 impl InFiles {
@@ -34,6 +36,7 @@ impl InFiles {
         Self {
             folder: tempfile::tempdir().unwrap(),
             paths: Mutex::default(),
+            count: AtomicUsize::new(0),
         }
     }
 
@@ -46,7 +49,7 @@ impl InFiles {
 
 impl LedgerSource for InFiles {
     fn fresh(&self) -> BoxFuture<'_, Result<Arc<dyn Ledger>, String>> {
-        let number = std::fs::read_dir(self.folder.path()).unwrap().count();
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.path().join(format!("ledger-{number}.db"));
         Box::pin(async move { self.open(&path) })
     }

@@ -16,6 +16,7 @@
 mod axum_intake;
 mod browser;
 mod cashier;
+mod chain;
 mod compile_fail;
 mod examples;
 mod gmopg;
@@ -42,6 +43,7 @@ mod storefront;
 mod stripe;
 mod support;
 mod sweep;
+mod switch;
 mod transport;
 mod vectors;
 mod verify_cost;

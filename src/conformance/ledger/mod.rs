@@ -27,12 +27,15 @@
 
 mod applying;
 mod asking;
+mod chaining;
 mod desk;
 mod expecting;
 mod fulfilling;
 mod holding;
 mod keeping;
 mod opening;
+mod switching;
+mod windows;
 
 use std::sync::Arc;
 
@@ -145,4 +148,15 @@ cases! {
         a_note_is_taken_once,
         records_follow_each_other_without_a_gap_and_never_change,
         everything_is_still_there_after_a_restart;
+    chaining:
+        every_record_follows_the_one_before_it,
+        the_state_is_the_one_that_the_records_tell,
+        a_checkpoint_of_another_ledger_is_noticed;
+    switching:
+        a_stop_refuses_new_attempts_and_nothing_else,
+        a_stop_outlasts_a_restart_and_ends_by_reopening,
+        of_checkouts_and_a_stop_at_once_none_is_written_after_it;
+    windows:
+        a_window_hands_out_each_attempt_once_and_no_other,
+        open_attempts_are_those_that_are_not_over;
 }

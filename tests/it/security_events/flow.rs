@@ -101,12 +101,12 @@ async fn every_refused_message_is_told_with_its_reason() {
     let signed = |body: &str| signature_header(&keys, now, body.as_bytes());
     let old = signature_header(&keys, now - 6 * MINUTE, body.as_bytes());
     let forger = SigningKeys::from_texts(["whsec_the_attackers_own_endpoint"]).unwrap();
-    let forged = signature_header(&forger, now, body.as_bytes());
+    let foreign = signature_header(&forger, now, body.as_bytes());
     for (header, body, reason) in [
         (None, body.as_str(), "missing"),
         (Some("t=1".to_owned()), &body, "missing"),
         (Some("=".to_owned()), &body, "missing"),
-        (Some(forged), &body, "signature"),
+        (Some(foreign), &body, "signature"),
         (Some(signed(&body)), &body.replace("3960", "1"), "signature"),
         (Some(old), &body, "stale"),
         (Some(signed("[]")), "[]", "payload"),

@@ -173,3 +173,41 @@ pub fn event(id: &str, kind: &str, object: &Value) -> Value {
 pub fn paid(id: &str, attempt: &StoredAttempt) -> Value {
     event(id, "checkout.session.completed", &session(attempt, "complete", "paid"))
 }
+
+/// One of each: paid and fulfilled, paid, declined, open, and the switch turned both ways.
+pub async fn tell_a_story(world: &World) {
+    use kessai::ledger::SwitchText;
+    let order = super::order;
+    let shipped = world.open(&order("EC-1"), "cs_test_1").await;
+    world.deliver(&paid("evt_1", &shipped)).await;
+    assert_eq!(world.fulfil_all().await.len(), 1);
+    let declined = world.open(&order("EC-2"), "cs_test_2").await;
+    let expired = session(&declined, "expired", "unpaid");
+    world
+        .deliver(&event("evt_2", "checkout.session.expired", &expired))
+        .await;
+    world.open(&order("EC-3"), "cs_test_3").await;
+    let text = |text: &str| SwitchText::new(text).unwrap();
+    let _ = world.cashier.stop(text("an operator"), text("a story")).await.unwrap();
+    let _ = world
+        .cashier
+        .ask_before_apply(text("an operator"), text("a story"))
+        .await
+        .unwrap();
+    world
+        .cashier
+        .reopen(text("an operator"), text("a story"))
+        .await
+        .unwrap();
+    let waiting = world.open(&order("EC-4"), "cs_test_4").await;
+    world.deliver(&paid("evt_4", &waiting)).await;
+    let note = kessai::ledger::Note::Returned;
+    let now = kessai::Clock::now(&world.clock);
+    let _ = world
+        .cashier
+        .ledger()
+        .note(waiting.reference(), note, now)
+        .await
+        .unwrap();
+    let _ = world.cashier.stop(text("an operator"), text("the end")).await.unwrap();
+}
