@@ -27,8 +27,7 @@ use self::server::Server;
 
 /// How to reach the server of this process, which is started for the first test that asks.
 fn server() -> Option<Config> {
-    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
-    match SERVER.get_or_init(Server::start) {
+    match started() {
         Ok(server) => Some(server.config().parse().unwrap()),
         Err(why) => {
             println!("skipped: {why}");
@@ -39,6 +38,16 @@ fn server() -> Option<Config> {
             None
         }
     }
+}
+
+fn started() -> &'static Result<Server, String> {
+    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
+    SERVER.get_or_init(Server::start)
+}
+
+/// The same, for a process that this one starts.
+fn server_text() -> String {
+    started().as_ref().unwrap().config().to_owned()
 }
 
 /// A name for a schema that no other test of this process has.
