@@ -7,9 +7,9 @@
 //!
 //! | option | meaning |
 //! | --- | --- |
-//! | `--gateway NAME` | whose wire it speaks: `stripe` (without it), `komoju`, `sbps` |
+//! | `--gateway NAME` | whose wire it speaks: `stripe` (without it), `gmopg`, `komoju`, `sbps` |
 //! | `--port N` | the port to listen on; any free one without it |
-//! | `--endpoint URL` | where notifications go; on this machine only. Stripe and KOMOJU: as often as there are places. SBPS: one, in place of the address that each form names |
+//! | `--endpoint URL` | where notifications go; on this machine only. Stripe and KOMOJU: as often as there are places. SBPS: one, in place of the address that each form names. GMO-PG: one |
 //! | `--language ja` | the language of the page where neither session nor browser names one |
 //! | `--delay SECONDS` | how long a delayed payment takes; two days without it |
 //!
@@ -19,6 +19,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use kessai::mock::gmopg::MockGmoPg;
 use kessai::mock::komoju::MockKomoju;
 use kessai::mock::sbps::MockSbps;
 use kessai::mock::stripe::MockStripe;
@@ -32,7 +33,7 @@ async fn main() -> ExitCode {
         Err(problem) => {
             eprintln!("{problem}");
             eprintln!(
-                "usage: mock_gateway [--gateway stripe|komoju|sbps] [--port N] [--endpoint URL]... [--language en|ja] \
+                "usage: mock_gateway [--gateway stripe|gmopg|komoju|sbps] [--port N] [--endpoint URL]... [--language en|ja] \
                  [--delay SECONDS] (see the top of examples/mock_gateway.rs)"
             );
             return ExitCode::from(2);
@@ -42,6 +43,7 @@ async fn main() -> ExitCode {
         Gateway::Stripe => stripe(options).await,
         Gateway::Komoju => komoju(options).await,
         Gateway::Sbps => sbps(options).await,
+        Gateway::Gmopg => gmopg(options).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,15 +54,22 @@ async fn main() -> ExitCode {
     }
 }
 
+/// The same settings for each; the builders have no type in common.
+macro_rules! start {
+    ($builder:expr, $options:expr) => {{
+        let mut builder = $builder.port($options.port);
+        if let Some(language) = &$options.language {
+            builder = builder.language(language);
+        }
+        if let Some(delay) = $options.delay {
+            builder = builder.delayed_after(delay);
+        }
+        builder.start()?
+    }};
+}
+
 async fn stripe(options: Options) -> Outcome {
-    let mut builder = MockStripe::builder().port(options.port);
-    if let Some(language) = &options.language {
-        builder = builder.language(language);
-    }
-    if let Some(delay) = options.delay {
-        builder = builder.delayed_after(delay);
-    }
-    let mock = builder.start()?;
+    let mock = start!(MockStripe::builder(), options);
     let merchant = mock.merchant();
     let mut endpoints = Vec::new();
     for url in &options.endpoints {
@@ -77,14 +86,7 @@ async fn stripe(options: Options) -> Outcome {
 }
 
 async fn komoju(options: Options) -> Outcome {
-    let mut builder = MockKomoju::builder().port(options.port);
-    if let Some(language) = &options.language {
-        builder = builder.language(language);
-    }
-    if let Some(delay) = options.delay {
-        builder = builder.delayed_after(delay);
-    }
-    let mock = builder.start()?;
+    let mock = start!(MockKomoju::builder(), options);
     let merchant = mock.merchant();
     let mut endpoints = Vec::new();
     for url in &options.endpoints {
@@ -108,19 +110,10 @@ fn print_endpoints(endpoints: &[(String, String)]) {
 }
 
 async fn sbps(options: Options) -> Outcome {
-    let mut builder = MockSbps::builder().port(options.port);
-    if let Some(language) = &options.language {
-        builder = builder.language(language);
-    }
-    if let Some(delay) = options.delay {
-        builder = builder.delayed_after(delay);
-    }
-    let mock = builder.start()?;
+    let mock = start!(MockSbps::builder(), options);
     let merchant = mock.merchant();
-    match options.endpoints.as_slice() {
-        [] => {}
-        [endpoint] => merchant.notify_at(endpoint)?,
-        _ => return Err("SBPS sends its results to one place".into()),
+    if let Some(endpoint) = options.only_endpoint()? {
+        merchant.notify_at(endpoint)?;
     }
 
     // These keys open nothing but this process, which is why they may be printed.
@@ -133,6 +126,23 @@ async fn sbps(options: Options) -> Outcome {
     match options.endpoints.first() {
         Some(endpoint) => println!("results         {endpoint}"),
         None => println!("results         to the address in each form, on this machine only"),
+    }
+    until_the_end().await
+}
+
+async fn gmopg(options: Options) -> Outcome {
+    let mock = start!(MockGmoPg::builder(), options);
+    let merchant = mock.merchant();
+    if let Some(endpoint) = options.only_endpoint()? {
+        merchant.notify_at(endpoint)?;
+    }
+    println!("base URL        {}", mock.base_url());
+    println!("shop id         {}", merchant.shop_id());
+    println!("shop password   {}", merchant.shop_pass());
+    println!("setting id      {}", merchant.config_id());
+    match options.endpoints.first() {
+        Some(endpoint) => println!("notifications   {endpoint}"),
+        None => println!("no endpoint: notifications go nowhere (--endpoint URL)"),
     }
     until_the_end().await
 }
@@ -152,6 +162,7 @@ enum Gateway {
     Stripe,
     Komoju,
     Sbps,
+    Gmopg,
 }
 
 #[derive(Default)]
@@ -174,6 +185,7 @@ impl Options {
                         "stripe" => Gateway::Stripe,
                         "komoju" => Gateway::Komoju,
                         "sbps" => Gateway::Sbps,
+                        "gmopg" => Gateway::Gmopg,
                         other => return Err(format!("no gateway is called {other}")),
                     }
                 }
@@ -185,6 +197,15 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// Of a gateway that tells one place.
+    fn only_endpoint(&self) -> Result<Option<&str>, &'static str> {
+        match self.endpoints.as_slice() {
+            [] => Ok(None),
+            [endpoint] => Ok(Some(endpoint)),
+            _ => Err("this gateway sends its notifications to one place"),
+        }
     }
 }
 

@@ -4,16 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kessai::gateways::gmopg::GmoPg;
 use kessai::gateways::komoju::Komoju;
 use kessai::gateways::sbps::{Sbps, ShopId};
 use kessai::gateways::stripe::Stripe;
 use kessai::ledgers::SqliteLedger;
+use kessai::mock::gmopg::MockGmoPg;
 use kessai::mock::komoju::MockKomoju;
 use kessai::mock::sbps::MockSbps;
 use kessai::mock::stripe::MockStripe;
 use kessai::mock::{self, MockError};
 use kessai::sign::SigningKeys;
-use kessai::{ApiKey, Cashier, Clock, Environment, Gateway, GatewayId, SystemClock};
+use kessai::{ApiKey, Cashier, Clock, Environment, Gateway, GatewayId, MerchantAccount, SystemClock};
 
 use super::shop::book::Book;
 use super::shop::ways::Way;
@@ -31,6 +33,7 @@ pub(crate) struct Mocks {
     pub(crate) stripe: MockStripe,
     pub(crate) komoju: MockKomoju,
     pub(crate) sbps: MockSbps,
+    pub(crate) gmopg: MockGmoPg,
 }
 
 impl Mocks {
@@ -44,6 +47,11 @@ impl Mocks {
                 .language(language)
                 .start()?,
             komoju: MockKomoju::builder()
+                .clock(clock.clone())
+                .delayed_after(delayed)
+                .language(language)
+                .start()?,
+            gmopg: MockGmoPg::builder()
                 .clock(clock.clone())
                 .delayed_after(delayed)
                 .language(language)
@@ -62,6 +70,7 @@ impl Mocks {
     pub(crate) async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
         self.stripe.quiet(at_most).await?;
         self.komoju.quiet(at_most).await?;
+        self.gmopg.quiet(at_most).await?;
         self.sbps.quiet(at_most).await
     }
 }
@@ -78,6 +87,11 @@ pub(crate) fn against_mocks(data: &Path, mocks: &Mocks, public_url: &str) -> Res
             sbps(&mocks.sbps, public_url)?,
             "クレジットカード・コンビニ（SBペイメントサービス）",
             "Card or convenience store (SB Payment Service)",
+        )?
+        .with(
+            gmopg(&mocks.gmopg, public_url)?,
+            "クレジットカード・コンビニ（GMOペイメントゲートウェイ）",
+            "Card or convenience store (GMO Payment Gateway)",
         )?
         .with(
             komoju(&mocks.komoju, public_url)?,
@@ -98,6 +112,25 @@ fn komoju(mock: &MockKomoju, public_url: &str) -> Result<Komoju, Failure> {
     .methods(["credit_card", "konbini"])
     .endpoint(mock.base_url().as_str())
     .pages([mock.base_url().origin().ascii_serialization()])
+    .build()?)
+}
+
+fn gmopg(mock: &MockGmoPg, public_url: &str) -> Result<GmoPg, Failure> {
+    let merchant = mock.merchant();
+    let addresses = Way::addresses(public_url, &GatewayId::GMOPG)?;
+    // Set in the shop admin screen of the real one.
+    merchant.notify_at(&addresses.notification_url())?;
+    let origin = mock.base_url().origin().ascii_serialization();
+    Ok(GmoPg::builder(
+        MerchantAccount::new(merchant.shop_id())?,
+        ApiKey::new(merchant.shop_pass())?,
+        merchant.config_id(),
+        Environment::Sandbox,
+        addresses,
+    )
+    .methods(["credit", "cvs"])
+    .endpoint(origin.clone())
+    .pages([origin])
     .build()?)
 }
 

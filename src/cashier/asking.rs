@@ -184,7 +184,7 @@ impl Cashier {
         let now = self.now();
         // What the answer changed decides when to ask again.
         let next = match self.0.ledger.attempt(reference).await? {
-            Some(attempt) => rules::next_ask(&attempt, now),
+            Some(attempt) => rules::next_ask(&attempt, now, &self.0.times),
             None => None,
         };
         self.0.ledger.asked(reference, &Asked { answered, next }, now).await?;

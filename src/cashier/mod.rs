@@ -20,11 +20,12 @@ use self::asking::Asking;
 pub use self::fulfil::Due;
 pub use self::open::OpenError;
 pub use self::returned::{ReturnPage, Standing};
-pub use self::sweep::{SweepPolicy, SweepReport};
+pub use self::sweep::{Drift, SweepPolicy, SweepReport};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::PaymentEvent;
 use crate::gateway::{Gateway, Gateways};
+use crate::ledger::rules::AskTimes;
 use crate::ledger::{Applied, AskReason, Ledger, StoreError, StoredAttempt};
 use crate::reference::GatewayId;
 use crate::verified::Verified;
@@ -40,6 +41,7 @@ struct Desk {
     gateways: Gateways,
     clock: Arc<dyn Clock>,
     asking: Asking,
+    times: AskTimes,
 }
 
 /// Collects the parts of a [`Cashier`].
@@ -49,6 +51,7 @@ pub struct CashierBuilder {
     gateways: Vec<Arc<dyn Gateway>>,
     clock: Arc<dyn Clock>,
     budget: AskBudget,
+    times: AskTimes,
 }
 
 impl Cashier {
@@ -64,6 +67,7 @@ impl Cashier {
             gateways: Vec::new(),
             clock: Arc::new(SystemClock),
             budget: AskBudget::default(),
+            times: AskTimes::default(),
         }
     }
 
@@ -130,6 +134,12 @@ impl CashierBuilder {
         self
     }
 
+    /// How long the sweep waits at most between two questions about one attempt.
+    pub fn ask_times(mut self, times: AskTimes) -> Self {
+        self.times = times;
+        self
+    }
+
     /// Puts it together. Refused without a gateway, with two under one id, and with gateways of both environments: a store
     /// that takes real money must not ship for play money (PAY-51).
     pub fn build(self) -> Result<Cashier, ConfigError> {
@@ -138,6 +148,7 @@ impl CashierBuilder {
             gateways,
             clock,
             budget,
+            times,
         } = self;
         let mut registry = Gateways::new();
         let mut environments = gateways.iter().map(Gateway::environment);
@@ -159,6 +170,7 @@ impl CashierBuilder {
             gateways: registry,
             clock,
             asking,
+            times,
         })))
     }
 }
@@ -170,12 +182,14 @@ impl fmt::Debug for Cashier {
             gateways,
             clock,
             asking,
+            times,
         } = &*self.0;
         f.debug_struct("Cashier")
             .field("ledger", ledger)
             .field("gateways", gateways)
             .field("clock", clock)
             .field("asking", asking)
+            .field("times", times)
             .finish()
     }
 }
@@ -187,12 +201,14 @@ impl fmt::Debug for CashierBuilder {
             gateways,
             clock,
             budget,
+            times,
         } = self;
         f.debug_struct("CashierBuilder")
             .field("ledger", ledger)
             .field("gateways", gateways)
             .field("clock", clock)
             .field("budget", budget)
+            .field("times", times)
             .finish()
     }
 }

@@ -196,17 +196,55 @@ fn applied(from: PaymentStatus, event: &Verified<PaymentEvent>) -> RecordKind {
     }
 }
 
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// The longest wait between two questions about one attempt. Each is twice as long as the one before, up to this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AskTimes {
+    /// While its page can be used, and after a card: an answer is expected within minutes. Default one hour.
+    pub page: Duration,
+    /// While money is on its way, as after a konbini slip or a transfer: an answer is expected within days. Default six hours.
+    pub pending: Duration,
+}
 
-/// When to ask about an attempt again by itself: twice as late each time up to an hour, and once more right after its page
-/// expires. Nothing for one that is over.
+impl Default for AskTimes {
+    fn default() -> Self {
+        Self {
+            page: Duration::from_secs(3600),
+            pending: Duration::from_secs(6 * 3600),
+        }
+    }
+}
+
+impl AskTimes {
+    /// The longest wait while an answer is expected within minutes.
+    #[must_use]
+    pub fn page(mut self, longest: Duration) -> Self {
+        self.page = longest;
+        self
+    }
+
+    /// The longest wait while an answer is expected within days.
+    #[must_use]
+    pub fn pending(mut self, longest: Duration) -> Self {
+        self.pending = longest;
+        self
+    }
+}
+
+/// When to ask about an attempt again by itself: twice as late each time up to the longest wait, and once more right after its
+/// page expires. Nothing for one that is over.
 #[must_use]
-pub fn next_ask(attempt: &StoredAttempt, now: SystemTime) -> Option<SystemTime> {
+pub fn next_ask(attempt: &StoredAttempt, now: SystemTime, times: &AskTimes) -> Option<SystemTime> {
     if attempt.status.is_final() || !blocks(attempt, now) {
         return None;
     }
     let doubled = FIRST_ASK.saturating_mul(2_u32.saturating_pow(attempt.asks.min(16)));
-    let next = now.checked_add(doubled.min(LONGEST_WAIT))?;
+    let longest = if attempt.status == PaymentStatus::Pending {
+        times.pending
+    } else {
+        times.page
+    };
+    let next = now.checked_add(doubled.min(longest))?;
     let after_expiry = attempt.expires_at.checked_add(FIRST_ASK);
     let sooner = after_expiry.filter(|after_expiry| now < *after_expiry && *after_expiry < next);
     Some(sooner.unwrap_or(next))

@@ -1,7 +1,8 @@
 //! How often a fault happens, and how often it did.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A fault that is waiting to happen, or has happened. Dropping it changes nothing.
 #[derive(Clone, Debug, Default)]
@@ -53,5 +54,104 @@ impl Rule {
         self.left -= 1;
         self.armed.hits.fetch_add(1, Ordering::SeqCst);
         true
+    }
+}
+
+/// Where a fault can be aimed.
+pub trait Aim: PartialEq {
+    /// Whether a fault that is aimed at nothing in particular hits here.
+    fn is_hit_without_aim(&self) -> bool;
+}
+
+/// Results of a delivery, by the gateway's own word for them.
+impl Aim for String {
+    fn is_hit_without_aim(&self) -> bool {
+        true
+    }
+}
+
+/// A fault being aimed; nothing happens until [`arm`](Self::arm).
+///
+/// Without further words it hits the next that comes along, once.
+#[must_use = "a fault does nothing until it is armed"]
+pub struct Plan<F, A> {
+    quiver: Arc<Quiver<F, A>>,
+    fault: F,
+    aim: Option<A>,
+    rule: Rule,
+}
+
+impl<F, A: Aim> Plan<F, A> {
+    /// Only there. Without it a fault hits everything of its kind; the hosted page is hit only if it is aimed at.
+    pub fn on(mut self, aim: impl Into<A>) -> Self {
+        self.aim = Some(aim.into());
+        self
+    }
+
+    /// How often it hits; 1 without it.
+    pub fn times(mut self, times: u32) -> Self {
+        self.rule.left = times;
+        self
+    }
+
+    /// Lets so many pass first.
+    pub fn after(mut self, passing: u32) -> Self {
+        self.rule.skip = passing;
+        self
+    }
+
+    /// Makes it happen from now on.
+    pub fn arm(self) -> Armed {
+        let armed = self.rule.armed.clone();
+        self.quiver.lock().push((self.fault, self.aim, self.rule));
+        armed
+    }
+}
+
+impl<F: fmt::Debug, A: fmt::Debug> fmt::Debug for Plan<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("fault", &self.fault)
+            .field("aim", &self.aim)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The faults that wait to happen.
+pub(super) struct Quiver<F, A>(Mutex<Vec<(F, Option<A>, Rule)>>);
+
+impl<F, A> Default for Quiver<F, A> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<F: Clone, A: Aim> Quiver<F, A> {
+    pub(super) fn plan(self: &Arc<Self>, fault: F) -> Plan<F, A> {
+        Plan {
+            quiver: Arc::clone(self),
+            fault,
+            aim: None,
+            rule: Rule::default(),
+        }
+    }
+
+    /// The fault that hits here, if any.
+    pub(super) fn strike(&self, here: &A) -> Option<F> {
+        let mut waiting = self.lock();
+        waiting.retain(|(_, _, rule)| rule.left > 0);
+        waiting
+            .iter_mut()
+            .filter(|(_, aim, _)| match aim {
+                Some(aim) => aim == here,
+                None => here.is_hit_without_aim(),
+            })
+            .find_map(|(fault, _, rule)| rule.strike().then(|| fault.clone()))
+    }
+}
+
+impl<F, A> Quiver<F, A> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(F, Option<A>, Rule)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

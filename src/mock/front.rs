@@ -42,6 +42,18 @@ pub(super) enum Travel {
     Drip { bytes: usize, pause: Duration },
 }
 
+/// A reply of these bytes that arrives as it should.
+pub(super) fn reply(status: u16, mime: &'static str, body: Vec<u8>) -> Reply {
+    Reply {
+        status,
+        headers: Vec::new(),
+        mime,
+        body,
+        delay: None,
+        travel: Travel::Whole,
+    }
+}
+
 /// A simulated gateway: a pure question-and-answer machine over its own state.
 pub(super) trait Play: Send + Sync + 'static {
     /// Answers one request.

@@ -58,6 +58,7 @@
 //!
 //! | gateway | type |
 //! | --- | --- |
+//! | GMO-PG, Link Type Plus | [`gmopg::MockGmoPg`] |
 //! | KOMOJU sessions | [`komoju::MockKomoju`] |
 //! | Stripe Checkout Sessions | [`stripe::MockStripe`] |
 //! | SB Payment Service, link type | [`sbps::MockSbps`] |
@@ -66,19 +67,29 @@ mod armed;
 mod card;
 mod clock;
 mod error;
+mod fault;
+mod form;
 mod front;
+pub mod gmopg;
 mod ids;
+mod jst;
 pub mod komoju;
 mod language;
 mod markup;
+mod outbox;
+mod posting;
 pub mod sbps;
+mod sheet;
 mod shopper;
 pub mod stripe;
+mod web;
+mod words;
 
-pub use armed::Armed;
+pub use armed::{Aim, Armed, Plan};
 pub use card::TestCard;
 pub use clock::Clock;
 pub use error::MockError;
+pub use outbox::Mishap;
 
 use std::time::Duration;
 

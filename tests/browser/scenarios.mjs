@@ -228,7 +228,24 @@ export const scenarios = {
   },
 
   async a_card_at_sbps_by_a_form_in_shift_jis(shopper) {
-    await shopper.order({ way: 'sbps' });
+    // The page with the form as the shop sends it, and the bytes that the browser makes of it.
+    const form = {};
+    await shopper.page.route('**/checkout', async (route) => {
+      if (route.request().method() !== 'POST') return route.continue();
+      const response = await route.fetch({ maxRedirects: 0 });
+      form.page = await response.text();
+      return route.fulfill({ response });
+    });
+    shopper.page.on('request', (request) => {
+      if (request.url().endsWith('/FepBuyInfoReceive.do')) form.body = request.postDataBuffer().toString('latin1');
+    });
+    await shopper.order({ way: 'sbps', article: 'chasen' });
+    await shopper.pay(CARDS.succeeds);
+    return { order: await shopper.fullyPaid(), form, ...PAID };
+  },
+
+  async a_card_at_gmopg(shopper) {
+    await shopper.order({ way: 'gmopg' });
     await shopper.pay(CARDS.succeeds);
     return { order: await shopper.fullyPaid(), ...PAID };
   },
@@ -238,6 +255,14 @@ export const scenarios = {
     await shopper.payLater(true);
     // The slip: the shopper goes back to the shop with it.
     await shopper.page.click('[data-do=return]');
+    await shopper.sees('pending');
+    return { order: await shopper.fullyPaid(), ...PAID };
+  },
+
+  async delayed_slip_at_gmopg(shopper) {
+    await shopper.order({ way: 'gmopg' });
+    await shopper.payLater(true);
+    await shopper.page.click('[data-do=return] button');
     await shopper.sees('pending');
     return { order: await shopper.fullyPaid(), ...PAID };
   },

@@ -136,6 +136,10 @@ fn the_demonstration_ends_every_order_as_it_must() {
         "SB Payment Service: pays at the convenience store",
         "SB Payment Service: the message is lost",
         "SB Payment Service: somebody else says that it is paid",
+        "GMO-PG: buys",
+        "GMO-PG: pays at the convenience store",
+        "GMO-PG: the message is lost",
+        "GMO-PG: somebody else says that it is paid",
         "KOMOJU: buys",
         "KOMOJU: pays at the convenience store",
         "KOMOJU: the message is lost",
@@ -148,9 +152,9 @@ fn the_demonstration_ends_every_order_as_it_must() {
             "the story {title:?} was not told"
         );
     }
-    assert_eq!(shown.matches("it must: paid once, shipped once").count(), 19, "{shown}");
-    assert_eq!(shown.matches(", nothing taken, nothing shipped").count(), 5, "{shown}");
-    assert!(shown.contains("24 orders, 0 of them ended wrongly."), "{shown}");
+    assert_eq!(shown.matches("it must: paid once, shipped once").count(), 22, "{shown}");
+    assert_eq!(shown.matches(", nothing taken, nothing shipped").count(), 6, "{shown}");
+    assert!(shown.contains("28 orders, 0 of them ended wrongly."), "{shown}");
     assert!(shown.contains("the store knows: captured, paid"), "{shown}");
 }
 
@@ -272,6 +276,7 @@ fn the_mock_gateway_refuses_what_it_does_not_understand_and_calls_nobody_outside
         (&["--gateway", "paypal"], 2, "no gateway is called paypal"),
         (&["--gateway"], 2, "needs a value"),
         (&["--gateway", "sbps", "--language", "fr"], 1, "it is ja or en"),
+        (&["--gateway", "gmopg", "--language", "fr"], 1, "it is ja or en"),
         (
             &["--gateway", "sbps", "--endpoint", "http://192.0.2.1/result"],
             1,

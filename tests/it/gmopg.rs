@@ -830,7 +830,7 @@ async fn money_of_another_amount_is_held() {
         let _ = opened(&cashier, &script).await;
         clock.advance(Duration::from_secs(180));
         script.answer(200, body);
-        assert_eq!(cashier.sweep(&SweepPolicy::default()).await.unwrap().held, 1);
+        assert_eq!(cashier.sweep(&SweepPolicy::default()).await.unwrap().held(), 1);
         assert!(cashier.next_fulfilment().await.unwrap().is_none());
     }
 }

@@ -936,7 +936,7 @@ async fn a_slip_is_no_payment_and_the_money_days_later_is() {
     let mut answer = issued;
     answer["status"] = json!("authorized");
     script.answer(200, session("pending", true, &payment(answer)));
-    assert_eq!(cashier.sweep(&SweepPolicy::default()).await.unwrap().moved, 0);
+    assert_eq!(cashier.sweep(&SweepPolicy::default()).await.unwrap().moved(), 0);
     assert_eq!(
         deliver(&cashier, &event("evt-2", "payment.captured", &payment(slip))).await,
         200

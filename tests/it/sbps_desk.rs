@@ -130,7 +130,7 @@ async fn a_card_payment_is_reported_asked_about_on_the_return_and_fulfilled_once
     // Three redeliveries are one more question, because one of them could have been news.
     script.answer(200, credit("1", "2"));
     let swept = desk.cashier.sweep(&SweepPolicy::default()).await.unwrap();
-    assert_eq!((swept.asked, swept.moved), (1, 0));
+    assert_eq!((swept.asked, swept.moved()), (1, 0));
     assert_eq!(desk.cashier.sweep(&SweepPolicy::default()).await.unwrap().asked, 0);
     assert_eq!(desk.paid_orders().await, 0);
     assert!(desk.held().await.is_empty());

@@ -723,9 +723,14 @@ async fn no_page_has_a_card_field_or_a_script_and_every_page_has_its_headers() {
         }
     }
     let Mocks {
-        stripe, sbps, komoju, ..
+        stripe,
+        sbps,
+        gmopg,
+        komoju,
+        ..
     } = &store.mocks;
-    let origins = [stripe.base_url(), sbps.base_url(), komoju.base_url()].map(|url| url.origin().ascii_serialization());
+    let origins = [stripe.base_url(), sbps.base_url(), gmopg.base_url(), komoju.base_url()];
+    let origins = origins.map(|url| url.origin().ascii_serialization());
     let targets = origins.join(" ");
     let marks = [
         "cc-", "card", "cvc", "cvv", "csc", "pan", "expiry", "expir", "security", "number",

@@ -1,7 +1,7 @@
 //! What must go well at every gateway: a card, a slip where there are slips, a lost message, a forged one.
 
 use kessai::GatewayId;
-use kessai::mock::{Armed, komoju, sbps};
+use kessai::mock::{Armed, gmopg, komoju, sbps};
 
 use super::super::wiring::Failure;
 use super::story::Story;
@@ -11,23 +11,35 @@ use super::{A_WHILE, DAYS, End, Ended, Stage, require};
 struct Told {
     id: GatewayId,
     name: &'static str,
-    /// What the shop answers to a message of somebody else.
-    refusal: (u16, &'static str),
+    /// What the shop answers to a message of somebody else. Where messages are unsigned it takes each of them, as a reason to
+    /// ask.
+    answer: (u16, &'static str),
+    /// What such a message lacks.
+    lie: &'static str,
     /// What becomes of an attempt whose page is left alone.
     left_alone: &'static str,
 }
 
-const TOLD: [Told; 2] = [
+const TOLD: [Told; 3] = [
     Told {
         id: GatewayId::SBPS,
         name: "SB Payment Service",
-        refusal: (200, "NG,refused"),
+        answer: (200, "NG,refused"),
+        lie: "a guessed key",
         left_alone: "created",
+    },
+    Told {
+        id: GatewayId::GMOPG,
+        name: "GMO-PG",
+        answer: (200, "0"),
+        lie: "no key, as nothing is signed here: it is a reason to ask",
+        left_alone: "expired",
     },
     Told {
         id: GatewayId::KOMOJU,
         name: "KOMOJU",
-        refusal: (401, ""),
+        answer: (401, ""),
+        lie: "a guessed key",
         left_alone: "expired",
     },
 ];
@@ -127,10 +139,13 @@ impl Stage {
         let mut story = Story::begin(self, title).await?;
         let page = story.checks_out(&told.id).await?;
         let (status, body) = self.forge(story.order()?, &page).await?;
-        let refused = (status, body.as_str()) == told.refusal;
-        require(refused, "a forged message was not refused as it must be")?;
+        let fits = (status, body.as_str()) == told.answer;
+        require(fits, "a forged message was not answered as it must be")?;
         story
-            .step("somebody sends a message with every field right and a guessed key")
+            .step(&format!(
+                "somebody sends a message with every field right and {}",
+                told.lie
+            ))
             .await?;
         self.mocks.clock.advance(DAYS);
         self.quiet().await?;
@@ -142,6 +157,9 @@ impl Stage {
     fn drop_messages(&self, gateway: &GatewayId) -> Armed {
         if *gateway == GatewayId::SBPS {
             let plan = self.mocks.sbps.delivery_fault(sbps::DeliveryFault::Dropped);
+            plan.times(20).arm()
+        } else if *gateway == GatewayId::GMOPG {
+            let plan = self.mocks.gmopg.delivery_fault(gmopg::DeliveryFault::Dropped);
             plan.times(20).arm()
         } else {
             let plan = self.mocks.komoju.delivery_fault(komoju::DeliveryFault::Dropped);

@@ -27,7 +27,8 @@ impl Stage {
         let attempt = attempts.last().ok_or("there is no attempt")?;
         let gateway = &attempt.expected.gateway;
         let forgery = match page {
-            Page::Form(_, form) => for_sbps(form)?,
+            Page::Form(_, Some(form)) => for_sbps(form)?,
+            Page::Form(_, None) => self.for_gmopg(attempt)?,
             Page::Link(_) if *gateway == GatewayId::STRIPE => self.for_stripe(attempt)?,
             Page::Link(_) => for_komoju(attempt)?,
         };
@@ -59,6 +60,28 @@ impl Stage {
             header: Some(("Stripe-Signature", signature)),
             body,
         })
+    }
+
+    /// There is nothing to guess: these messages are not signed.
+    fn for_gmopg(&self, attempt: &StoredAttempt) -> Result<Forgery, Failure> {
+        let expected = &attempt.expected;
+        let (pass, access) = ("*".repeat(10), "*".repeat(32));
+        let amount = expected.amount.minor_units().to_string();
+        let merchant = self.mocks.gmopg.merchant();
+        let body = form_body([
+            ("ShopID", merchant.shop_id()),
+            ("ShopPass", &pass),
+            ("AccessID", "3618be802c7ac572414274731e50cb6c"),
+            ("AccessPass", &access),
+            ("OrderID", expected.attempt.as_str()),
+            ("Status", "CAPTURE"),
+            ("JobCd", "CAPTURE"),
+            ("Amount", &amount),
+            ("Tax", "0"),
+            ("Currency", "JPN"),
+            ("PayType", "0"),
+        ])?;
+        Ok(Forgery { header: None, body })
     }
 }
 

@@ -121,13 +121,18 @@ impl Stage {
             let body = kessai::charset::form_body(fields)?.into_bytes();
             let page = self.mocks.sbps.shopper().post(&form.target, body).await?;
             require(page.refused().is_none(), "the payment page refused the shop's form")?;
-            return Ok(Page::Form(page, form));
+            return Ok(Page::Form(page, Some(form)));
         }
         let location = answer
             .location()
             .filter(|_| answer.status == 303)
             .ok_or_else(|| format!("the shop answered {} and no payment page", answer.status))?;
-        let Mocks { stripe, komoju, .. } = &self.mocks;
+        let Mocks {
+            stripe, komoju, gmopg, ..
+        } = &self.mocks;
+        if location.starts_with(gmopg.base_url().as_str()) {
+            return Ok(Page::Form(gmopg.shopper().visit(location).await?, None));
+        }
         let page = if location.starts_with(stripe.base_url().as_str()) {
             stripe.shopper().open(location).await?
         } else if location.starts_with(komoju.base_url().as_str()) {
@@ -156,6 +161,9 @@ impl Stage {
                     && session.payment_status.as_deref() == Some("captured")
             });
             ours.map(|session| session.amount).sum()
+        } else if expected.gateway == GatewayId::GMOPG {
+            let order = self.mocks.gmopg.merchant().order(reference).ok();
+            order.map_or(0, |order| order.taken)
         } else {
             let order = self.mocks.sbps.merchant().order(reference).ok();
             let sold = order.filter(|order| order.status == OrderStatus::Captured);
@@ -182,7 +190,9 @@ impl Stage {
             .filter(|session| ours(session.external_order_num.as_deref()));
         let sbps = self.mocks.sbps.merchant().orders();
         let sbps = sbps.iter().filter(|order| ours(Some(&order.order_id)));
-        stripe.count() + komoju.count() + sbps.count()
+        let gmopg = self.mocks.gmopg.merchant().orders();
+        let gmopg = gmopg.iter().filter(|order| ours(Some(&order.order_id)));
+        stripe.count() + komoju.count() + sbps.count() + gmopg.count()
     }
 }
 

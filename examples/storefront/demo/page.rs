@@ -12,8 +12,8 @@ use super::super::wiring::Failure;
 pub(super) enum Page {
     /// Reached by a link, and left by one.
     Link(Link),
-    /// Reached by a form, and left by one. The form is kept: a forger may have seen it.
-    Form(Form, Onward),
+    /// Left by a form. The form that led there, if one did, is kept: a forger may have seen it.
+    Form(Form, Option<Onward>),
 }
 
 /// What leads back to the shop.
@@ -66,7 +66,7 @@ impl Page {
     pub(super) fn link(self) -> Result<Link, Failure> {
         match self {
             Self::Link(page) => Ok(page),
-            Self::Form(..) => Err("this gateway takes a form".into()),
+            Self::Form(..) => Err("this gateway sends its shoppers back by a form".into()),
         }
     }
 }

@@ -42,9 +42,9 @@ pub(crate) async fn run(shop: Shop) {
 /// One round.
 pub(crate) async fn round(shop: &Shop) -> Result<u32, WorkError> {
     let report = shop.cashier().sweep(&SweepPolicy::default()).await?;
-    if report.held > 0 {
+    if report.held() > 0 {
         tracing::warn!(
-            held = report.held,
+            held = report.held(),
             "evidence waits for a person; see the operator's page"
         );
     }

@@ -8,6 +8,7 @@ use super::GmoPg;
 use crate::addresses::Addresses;
 use crate::error::ConfigError;
 use crate::gateways::setup;
+use crate::guard::check_text;
 use crate::redirect::AllowedOrigins;
 use crate::reference::{Environment, MerchantAccount};
 use crate::secret::ApiKey;
@@ -170,9 +171,15 @@ impl GmoPgBuilder {
         if pass.len() > 10 || !pass.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(bounds("the shop password", "8 to 10 visible ASCII characters"));
         }
+        if check_text("the shop id", shop).is_err() {
+            return Err(bounds("the shop id", "an id, not card data"));
+        }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if self.config_id.is_empty() || self.config_id.len() > 64 || !self.config_id.bytes().all(plain) {
             return Err(bounds("the setting id", "the id made in the shop admin screen"));
+        }
+        if check_text("the setting id", &self.config_id).is_err() {
+            return Err(bounds("the setting id", "an id, not card data"));
         }
         let (endpoint, page) = match self.environment {
             Environment::Sandbox => ("https://pt01.mul-pay.jp", "https://stg.link.mul-pay.jp"),
@@ -294,6 +301,14 @@ mod tests {
             ),
             ("no setting id", builder("tshop00099661", "kq7w2x9e", "", Sandbox)),
             ("odd setting id", builder("tshop00099661", "kq7w2x9e", "a\"b", Sandbox)),
+            (
+                "a card number as setting id",
+                builder("tshop00099661", "kq7w2x9e", "4242424242424242", Sandbox),
+            ),
+            (
+                "a card number as shop id",
+                builder("4222222222222", "kq7w2x9e", "shop01", Sandbox),
+            ),
             ("unknown method", sandbox().methods(["merpay"])),
             ("a method twice", sandbox().methods(["credit", "credit"])),
             ("an odd method", sandbox().method("a b", "1")),

@@ -15,6 +15,7 @@ use super::config::{Api, Config};
 use super::jst;
 use super::map::{self, Deal};
 use super::report::HASH_FIELD;
+use super::status::{self, Query};
 use crate::charset::{self, CharsetError, Reading};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::event::PaymentEvent;
@@ -25,33 +26,6 @@ use crate::reference::GatewayReference;
 use crate::sign::{JoinedHash, SigningKeys};
 use crate::transport::{Call, Repeat, RetryAdvice};
 use crate::xml::{Element, escape};
-
-/// Which status question a method has. The ids of the others are known as well, but not what their answers mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Query {
-    Credit,
-    PayPay,
-    Konbini,
-}
-
-impl Query {
-    pub(super) fn of(method: &str) -> Option<Self> {
-        match method {
-            "credit" | "credit3d" | "credit3d2" => Some(Self::Credit),
-            "paypay" => Some(Self::PayPay),
-            "webcvs" => Some(Self::Konbini),
-            _ => None,
-        }
-    }
-
-    fn id(self) -> &'static str {
-        match self {
-            Self::Credit => "MG01-00101-101",
-            Self::PayPay => "MG01-00101-311",
-            Self::Konbini => "MG01-00101-701",
-        }
-    }
-}
 
 /// The `sps_hashcode` of an API request: over every leaf but the hash itself. For the mock and for tests.
 pub fn request_hash(keys: &SigningKeys, document: &[u8]) -> Result<String, CharsetError> {
@@ -143,7 +117,7 @@ impl Call for AskStatus {
         let answer = success(self.query.id(), &response)?;
         let commit = answer.leaf(&["res_pay_method_info", "commit_status"]);
         let payment = answer.leaf(&["res_pay_method_info", "payment_status"]);
-        let status = map::answered(self.query, commit, payment);
+        let status = status::answered(self.query, commit, payment);
         let word = format!("{}/{}", commit.unwrap_or("-"), payment.unwrap_or("-"));
         map::status_event(&self.deal, (status, &word), &self.config, self.at)
             .ok_or_else(|| Error::protocol("the answer cannot be read as a status"))

@@ -409,7 +409,7 @@ impl SbpsBuilder {
                        after reading what that means",
             });
         }
-        let askable = |method: &String| super::calls::Query::of(method).is_some();
+        let askable = |method: &String| super::status::Query::of(method).is_some();
         if self.methods.is_empty() || !self.methods.iter().all(askable) {
             return Err(ConfigError::Choice {
                 setting: "what confirms a payment by another method than credit, credit3d, credit3d2, paypay and webcvs",

@@ -6,6 +6,7 @@ mod jst;
 mod map;
 mod purchase;
 mod report;
+mod status;
 
 use std::fmt;
 use std::time::SystemTime;

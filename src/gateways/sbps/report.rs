@@ -14,7 +14,7 @@ use std::fmt;
 
 use http::Method;
 
-use super::map;
+use super::status;
 use crate::callback::Callback;
 use crate::charset::{self, RawParams, Reading};
 use crate::error::VerifyError;
@@ -99,7 +99,7 @@ impl Report {
         } else {
             used
         };
-        map::said(self.value("res_result"), method, self.value("res_payinfo_key"), capture)
+        status::said(self.value("res_result"), method, self.value("res_payinfo_key"), capture)
     }
 
     fn read(params: &RawParams<'_>, channel: Channel, reading: Reading) -> Result<Self, VerifyError> {

@@ -8,20 +8,25 @@ use base64ct::{Base64, Encoding};
 use http::{HeaderValue, Method, header};
 use wiremock::Request;
 
-use super::fault::{self, Fault, Operation, reply};
-use super::jst;
+use super::fault::{Fault, Operation};
 use super::purchase::{Way, way};
 use super::views::RequestView;
-use super::wire::{self, HASH, Over};
+use super::wire::{self, CHARSET, HASH, Over};
 use super::world::{Deal, DealState, Shared, World};
 use super::xml::Node;
-use crate::mock::front::Reply;
+use crate::mock::fault;
+use crate::mock::front::{Reply, reply};
+use crate::mock::jst;
+use crate::mock::outbox::Office as _;
 
 const XML: &str = "text/xml;charset=Shift_JIS";
 /// "The API manual's error list says the default is 10 minutes" (sheet, row n+1).
 const DEFAULT_LIMIT: u64 = 600;
 /// Months after the one of the sale or the authorization within which it can still be changed (errors 42 and 56).
 const WINDOW: i64 = 3;
+
+/// What an answer says it is about, and what a swapped one says.
+const SWAPPED: (&str, &str) = ("sps-api-response id=\"", "sps-api-response id=\"XX");
 
 /// Two characters that say what an error is about.
 type Kind = &'static str;
@@ -165,13 +170,13 @@ fn shop_of(world: &World, request: &Request) -> Option<usize> {
 }
 
 fn serve(world: &mut World, shop: usize, request: &Request, now: SystemTime, seen: &mut RequestView) -> Reply {
-    let node = wire::decode(&request.body).and_then(|text| Node::parse(&text));
+    let node = CHARSET.decode(&request.body).and_then(|text| Node::parse(&text));
     let id = node.as_ref().and_then(|node| node.id.clone()).unwrap_or_default();
     seen.id.clone_from(&id);
     let what = what(&id);
     let operation = what.as_ref().map_or(Operation::Status, |what| what.operation);
     let method = what.as_ref().map_or("999", |what| what.method);
-    let fault = fault::strike(&mut world.faults, operation);
+    let fault = world.faults.strike(&operation);
     let ng = |kind: &str, seen: &mut RequestView| {
         // The last three name the element; their list is not published.
         seen.error = format!("{method}{kind}999");
@@ -221,7 +226,7 @@ fn serve(world: &mut World, shop: usize, request: &Request, now: SystemTime, see
         (Err(kind), _) => ng(kind, seen),
     };
     match &fault {
-        Some(fault) => fault::spoil(fault, answered),
+        Some(fault) => fault::spoil(fault, answered, SWAPPED),
         None => answered,
     }
 }
@@ -232,7 +237,7 @@ fn xml(id: &str, inside: &str) -> Reply {
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"Shift_JIS\"?><sps-api-response id=\"{id}\">{inside}</sps-api-response>"
     );
-    reply(200, XML, wire::encode(&text).into_owned())
+    reply(200, XML, CHARSET.encode(&text).into_owned())
 }
 
 struct Asked<'a> {

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use super::views::{DeliveryOutcome, DeliveryView, OrderView, RequestView};
+use super::views::{OrderView, RequestView};
 use super::world::{SERVICE_ID, Shared, Shop, World};
+use crate::mock::outbox::{self, DeliveryView, Office as _};
 use crate::mock::{MockError, loopback};
 
 /// One shop: a merchant id and a service id. Clones are the same shop.
@@ -117,7 +118,7 @@ impl Merchant {
         let now = self.shared.clock.now();
         let mut world = self.current();
         let at = self.place(&world, order_id)?;
-        let sent = world.resend(at, now);
+        let sent = world.outbox.resend(at, now);
         drop(world);
         self.shared.wake.notify_one();
         if sent {
@@ -131,22 +132,13 @@ impl Merchant {
     #[must_use]
     pub fn deliveries(&self) -> Vec<DeliveryView> {
         let world = self.shared.lock();
-        let own = world.outbox.log.iter().filter(|delivery| delivery.shop == self.at);
-        own.cloned().collect()
+        world.outbox.of_shop(self.at)
     }
 
     /// The results that nobody has taken, which SBPS mails to the merchant: order id and result.
     #[must_use]
     pub fn undelivered(&self) -> Vec<(String, String)> {
-        let mut missing: Vec<(String, String)> = Vec::new();
-        for delivery in self.deliveries() {
-            let about = (delivery.order_id.clone(), delivery.result.clone());
-            missing.retain(|known| *known != about);
-            if delivery.outcome != DeliveryOutcome::Taken {
-                missing.push(about);
-            }
-        }
-        missing
+        outbox::untaken(&self.deliveries())
     }
 
     /// Every call of the API with this shop's credentials, in order.

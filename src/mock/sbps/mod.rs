@@ -26,13 +26,10 @@
 mod api;
 mod fault;
 mod html;
-mod jst;
 mod merchant;
 mod notify;
 mod page;
 mod purchase;
-mod shopper;
-mod text;
 mod views;
 mod wire;
 mod world;
@@ -47,18 +44,17 @@ use wiremock::Request;
 pub use self::fault::{DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation};
 pub use self::merchant::Merchant;
 pub use self::purchase::Refusal;
-pub use self::shopper::{Landed, Page, Shopper, Visit};
-pub use self::views::{DeliveryOutcome, DeliveryView, OrderStatus, OrderView, RequestView};
+pub use self::views::{OrderStatus, OrderView, RequestView};
 use self::world::{Settings, Shared, World};
 pub use super::armed::Armed;
-use super::armed::Rule;
 pub use super::card::TestCard;
 use super::front::{Front, Play, Reply};
 use super::ids::Ids;
+pub use super::outbox::{DeliveryOutcome, DeliveryView};
+pub use super::posting::{Landed, Page, Shopper, Visit};
 use super::{Clock, MockError, http_client};
+use super::{outbox, web};
 
-/// How long a store may take to acknowledge. SBPS publishes no figure in what was read.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(10);
 /// Where the API type is (sheet, "Endpoints").
 const API: &str = "/api/xmlapi.do";
 
@@ -138,28 +134,18 @@ impl MockSbps {
 
     /// Something that goes wrong between a client and the API. It is aimed first, and then armed.
     pub fn fault(&self, fault: Fault) -> FaultPlan {
-        FaultPlan {
-            shared: Arc::clone(&self.shared),
-            fault,
-            operation: None,
-            rule: Rule::default(),
-        }
+        self.shared.lock().faults.plan(fault)
     }
 
     /// Something that goes wrong with the delivery of a result. It is aimed first, and then armed.
     pub fn delivery_fault(&self, fault: DeliveryFault) -> DeliveryFaultPlan {
-        DeliveryFaultPlan {
-            shared: Arc::clone(&self.shared),
-            fault,
-            result: None,
-            rule: Rule::default(),
-        }
+        self.shared.lock().outbox.faults.plan(fault)
     }
 
     /// Somebody with a browser.
     #[must_use]
     pub fn shopper(&self) -> Shopper {
-        Shopper::new(self.client.clone(), self.shared.clock.clone())
+        Shopper::new(self.client.clone(), self.shared.clock.clone(), wire::CHARSET)
     }
 
     /// Why purchase requests were not taken, in order.
@@ -177,23 +163,7 @@ impl MockSbps {
 
     /// Waits until everything that is due has been done and delivered: at most this long, in real time.
     pub async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
-        let settled = async {
-            loop {
-                {
-                    let mut world = self.shared.lock();
-                    let now = self.shared.clock.now();
-                    world.pass_time(now);
-                    if world.outbox.quiet(now) {
-                        return;
-                    }
-                }
-                self.shared.wake.notify_one();
-                tokio::time::sleep(Duration::from_millis(3)).await;
-            }
-        };
-        tokio::time::timeout(at_most, settled)
-            .await
-            .map_err(|_| MockError::NotQuiet(at_most))
+        self.shared.quiet(at_most).await
     }
 }
 
@@ -298,8 +268,8 @@ impl MockSbpsBuilder {
         };
         let world = World::new(settings, Ids::new()?, self.retry_after);
         let shared = Arc::new(Shared::new(self.clock, world));
-        let client = http_client(ACKNOWLEDGE_WITHIN)?;
-        let background = notify::deliver(Arc::clone(&shared), client.clone());
+        let client = http_client(web::ANSWER_WITHIN)?;
+        let background = outbox::deliver(Arc::clone(&shared), client.clone());
         let desk = Arc::new(Desk {
             shared: Arc::clone(&shared),
         });

@@ -5,28 +5,27 @@
 
 use std::time::SystemTime;
 
-use base64ct::{Base64, Encoding};
-use http::{HeaderName, HeaderValue, Method, header};
-use sha2::{Digest, Sha256};
-use url::{Host, Url};
+use http::Method;
 use wiremock::Request;
 
-use super::fault::{self, Operation, reply};
-use super::html::{self, Sheet};
+use super::fault::Operation;
+use super::html::{self, Pages};
 use super::purchase::{Refusal, Way, way};
-use super::wire;
-use super::world::{Shared, Stage, Tried, World};
-use crate::mock::card::{Behaviour, Flaw, Presented, Typed, year_and_month};
+use super::wire::CHARSET;
+use super::world::{Shared, Tried, World};
+use crate::mock::card::{Behaviour, Flaw};
 use crate::mock::clock::unix;
+use crate::mock::fault;
+use crate::mock::form::Typing;
 use crate::mock::front::Reply;
-use crate::mock::language::speaks_japanese;
+use crate::mock::outbox::Office as _;
+use crate::mock::sheet;
+use crate::mock::web::{self, closing, page, see_other};
 
 /// Where the form is posted to (sheet, "Endpoints").
 pub(super) const FORM: &str = "/f01/FepBuyInfoReceive.do";
 /// Says whether a form is well formed, and takes nothing (same place).
 pub(super) const CHECK: &str = "/Extra/BuyRequestAction.do";
-
-const HTML: &str = "text/html; charset=Shift_JIS";
 
 /// Answers a browser.
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
@@ -34,13 +33,13 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let mut world = shared.lock();
     world.pass_time(now);
     let answered = match (request.method.as_str(), request.url.path()) {
-        ("GET" | "HEAD", "/") => page(200, &html::home(&world.settings.base)),
-        ("GET" | "HEAD", "/page.css") => reply(200, "text/css; charset=utf-8", include_bytes!("../page.css").to_vec()),
-        _ => match fault::strike(&mut world.faults, Operation::HostedPage) {
+        ("GET" | "HEAD", "/") => page(200, CHARSET, &html::home(&world.settings.base)),
+        ("GET" | "HEAD", "/page.css") => web::style(),
+        _ => match world.faults.strike(&Operation::HostedPage) {
             None => visit(&mut world, request, now),
             Some(fault) => match fault::instead(&fault) {
                 Some(reply) => reply,
-                None => fault::spoil(&fault, visit(&mut world, request, now)),
+                None => fault::spoil(&fault, visit(&mut world, request, now), ("", "")),
             },
         },
     };
@@ -55,18 +54,13 @@ fn visit(world: &mut World, request: &Request, now: SystemTime) -> Reply {
         (FORM, _) => purchase(world, request, now, true),
         (CHECK, _) => purchase(world, request, now, false),
         (_, ["pay", session, rest @ ..]) => session_page(world, request, session, rest, now),
-        _ => page(404, &html::unknown(speaks(world, request))),
+        _ => page(404, CHARSET, &sheet::unknown(speaks(world, request), CHARSET)),
     }
 }
 
 /// A01-1. Whatever is wrong with it leads to SBPS's own error page, never to an address that the request itself names.
 fn purchase(world: &mut World, request: &Request, now: SystemTime, keep: bool) -> Reply {
-    let form = request
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|mime| mime.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    let form = web::is_type(request, "application/x-www-form-urlencoded");
     let taken = if request.method == Method::POST && form {
         world.take(&request.body, now, keep)
     } else {
@@ -74,34 +68,34 @@ fn purchase(world: &mut World, request: &Request, now: SystemTime, keep: bool) -
     };
     match taken {
         Ok(session) if keep => see_other(&format!("/pay/{session}")),
-        Ok(_) => page(200, &html::checked(speaks(world, request))),
+        Ok(_) => page(200, CHARSET, &html::checked(speaks(world, request))),
         Err(refusal) => {
-            let html = html::refused(speaks(world, request), &refusal.word());
+            let html = sheet::refused(speaks(world, request), CHARSET, &refusal.word());
             world.refusals.push(refusal);
-            page(200, &html)
+            page(200, CHARSET, &html)
         }
     }
 }
 
 fn session_page(world: &mut World, request: &Request, session: &str, rest: &[&str], now: SystemTime) -> Reply {
     let Some(at) = world.session(session) else {
-        return page(404, &html::unknown(speaks(world, request)));
+        return page(404, CHARSET, &sheet::unknown(speaks(world, request), CHARSET));
     };
     if request.method == Method::GET || request.method == Method::HEAD {
         return match rest {
             [] => show(world, request, at, None),
-            _ => page(404, &html::unknown(speaks(world, request))),
+            _ => page(404, CHARSET, &sheet::unknown(speaks(world, request), CHARSET)),
         };
     }
     if request.method != Method::POST {
-        return page(405, &html::unknown(speaks(world, request)));
+        return page(405, CHARSET, &sheet::unknown(speaks(world, request), CHARSET));
     }
-    let Some(fields) = Typing::read(&request.body) else {
-        return closing(page(400, &html::bad_form(speaks(world, request))));
+    let Some(fields) = Typing::read(CHARSET, &request.body) else {
+        return closing(page(400, CHARSET, &sheet::bad_form(speaks(world, request), CHARSET)));
     };
     let method = offered(world, at, &fields, rest);
     let tried = match (rest, method) {
-        (["card"], Some(method)) => match card(&fields, unix(now)) {
+        (["card"], Some(method)) => match fields.card(unix(now)) {
             Ok(card) => {
                 let good = card.behaviour != Behaviour::Declines;
                 let asks = card.behaviour == Behaviour::AsksForSecure;
@@ -116,7 +110,7 @@ fn session_page(world: &mut World, request: &Request, session: &str, rest: &[&st
         (["slip"], Some(method)) => world.by_slip(at, &method, fields.value("arrives") == "true", now),
         (["secure"], _) => world.answer_challenge(at, fields.value("token"), fields.value("answer") == "pass", now),
         (["cancel"], _) => world.go_back(at),
-        _ => return closing(page(400, &html::bad_form(speaks(world, request)))),
+        _ => return closing(page(400, CHARSET, &sheet::bad_form(speaks(world, request), CHARSET))),
     };
     // Wherever it leads, by 303: a reload repeats nothing.
     match tried {
@@ -147,100 +141,13 @@ fn offered(world: &World, at: (usize, usize), fields: &Typing, rest: &[&str]) ->
 fn show(world: &World, request: &Request, at: (usize, usize), flaw: Option<Flaw>) -> Reply {
     let japanese = speaks(world, request);
     let Some((shop, order)) = world.order(at) else {
-        return page(404, &html::unknown(japanese));
+        return page(404, CHARSET, &sheet::unknown(japanese, CHARSET));
     };
-    let sheet = Sheet { japanese, shop, order };
-    let (html, script) = match (order.stage, &order.challenge) {
-        (Stage::Open, Some(challenge)) => (sheet.secure(challenge), false),
-        (Stage::Open, None) => (sheet.pay(flaw), false),
-        (Stage::Done, _) if sheet.is_slip() => (sheet.slip(), false),
-        _ => (sheet.back_to_store(), true),
-    };
-    let mut reply = page(200, &html);
-    let stores: Vec<String> = ["success_url", "cancel_url", "error_url"]
-        .iter()
-        .filter_map(|name| Url::parse(order.purchase.value(name)).ok())
-        .map(|url| source(&url))
-        .collect();
-    let scripts = if script {
-        let hash = Base64::encode_string(&Sha256::digest(html::SUBMIT));
-        format!("script-src 'sha256-{hash}'; ")
-    } else {
-        String::new()
-    };
-    let policy = format!(
-        "default-src 'none'; {scripts}style-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
-        stores.join(" ")
-    );
-    set(&mut reply, header::CONTENT_SECURITY_POLICY, &policy);
-    reply
-}
-
-/// An origin as a content policy writes it. It has no way to write an IPv6 address, so those get their scheme.
-fn source(url: &Url) -> String {
-    match url.host() {
-        Some(Host::Ipv6(_)) | None => format!("{}:", url.scheme()),
-        Some(_) => url.origin().ascii_serialization(),
-    }
-}
-
-/// What a person typed, borrowed for one request.
-struct Typing(Vec<(String, String)>);
-
-impl Typing {
-    fn read(body: &[u8]) -> Option<Self> {
-        let pairs = wire::form(body)?;
-        let text = |(name, value): (Vec<u8>, Vec<u8>)| Some((wire::decode(&name)?, wire::decode(&value)?));
-        Some(Self(pairs.into_iter().map(text).collect::<Option<_>>()?))
-    }
-
-    fn value(&self, name: &str) -> &str {
-        let found = self.0.iter().find(|(field, _)| field == name);
-        found.map_or("", |(_, value)| value.as_str())
-    }
-}
-
-/// Reads the card from the form; the number is gone when this returns.
-fn card(fields: &Typing, now: i64) -> Result<Presented, Flaw> {
-    let (year, month) = year_and_month(now);
-    Typed {
-        number: fields.value("number"),
-        expiry: fields.value("expiry"),
-        code: fields.value("code"),
-        holder: fields.value("holder"),
-    }
-    .read(year, month)
+    let (html, leads_back) = Pages { japanese, shop, order }.now(flaw);
+    let stores = ["success_url", "cancel_url", "error_url"].map(|name| order.purchase.value(name));
+    web::guard(page(200, CHARSET, &html), &stores, leads_back)
 }
 
 fn speaks(world: &World, request: &Request) -> bool {
-    let accepted = request
-        .headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok());
-    speaks_japanese(None, accepted, world.settings.japanese)
-}
-
-fn page(status: u16, html: &str) -> Reply {
-    let mut reply = reply(status, HTML, wire::encode(html).into_owned());
-    set(&mut reply, header::CACHE_CONTROL, "no-store");
-    set(&mut reply, header::REFERRER_POLICY, "no-referrer");
-    reply
-}
-
-fn see_other(to: &str) -> Reply {
-    let mut reply = page(303, "");
-    set(&mut reply, header::LOCATION, to);
-    reply
-}
-
-/// The connection that carried a card goes away with its memory.
-fn closing(mut reply: Reply) -> Reply {
-    set(&mut reply, header::CONNECTION, "close");
-    reply
-}
-
-fn set(reply: &mut Reply, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::try_from(value) {
-        reply.headers.push((name, value));
-    }
+    web::japanese(request, None, world.settings.japanese)
 }

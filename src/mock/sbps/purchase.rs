@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use base64ct::{Base64, Encoding};
 use url::Url;
 
-use super::jst;
-use super::wire::{self, HASH, Over, Pair};
+use super::wire::{self, CHARSET, HASH, Over};
+use crate::mock::form::{self, Pair};
+use crate::mock::jst;
 
 /// How long a request stays acceptable that names no time itself (sheet, row n+1).
 const DEFAULT_LIMIT: u64 = 600;
@@ -200,7 +201,7 @@ pub(super) struct Line<'p> {
 impl Purchase {
     /// Reads the body as it came: names once, values in `Shift_JIS`, rows whole.
     pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
-        let pairs = wire::form(body).ok_or(Refusal::Form)?;
+        let pairs = form::pairs(body).ok_or(Refusal::Form)?;
         let mut values: Vec<(&'static str, String)> = Vec::new();
         let mut rows: Vec<Vec<(&'static str, String)>> = Vec::new();
         let mut hash = None;
@@ -370,7 +371,7 @@ fn row(rows: &mut Vec<Vec<(&'static str, String)>>, place: usize, value: String)
 
 fn text((name, value): &Pair) -> Result<(String, String), Refusal> {
     let name = String::from_utf8_lossy(name).into_owned();
-    match wire::decode(value) {
+    match CHARSET.decode(value) {
         Some(value) => Ok((name, value)),
         None => Err(Refusal::Charset(name)),
     }
@@ -385,7 +386,7 @@ fn check(element: &Element, value: &str) -> Result<(), Refusal> {
             Ok(())
         };
     }
-    let bytes = wire::encode(value);
+    let bytes = CHARSET.encode(value);
     let fits = match element.kind {
         Kind::Digits => value.bytes().all(|byte| byte.is_ascii_digit()),
         Kind::Single => value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '),
@@ -405,7 +406,7 @@ fn is_csv(text: &str) -> bool {
     if text.is_empty() {
         return true;
     }
-    let Some(plain) = Base64::decode_vec(text).ok().and_then(|bytes| wire::decode(&bytes)) else {
+    let Some(plain) = Base64::decode_vec(text).ok().and_then(|bytes| CHARSET.decode(&bytes)) else {
         return false;
     };
     plain.split(',').all(|entry| {

@@ -1,7 +1,5 @@
 //! What tests see of the inside.
 
-use std::time::SystemTime;
-
 use super::world::{DealState, Order, Stage};
 
 /// One accepted purchase request, as it stands.
@@ -86,77 +84,4 @@ pub struct RequestView {
     pub status: u16,
     /// `res_err_code` of the answer; empty if all went well.
     pub error: String,
-}
-
-/// One delivery of one result, as the simulator saw it.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct DeliveryView {
-    pub(super) shop: usize,
-    /// The order it was about.
-    pub order_id: String,
-    /// `OK`, `NG`, `PY` or `CN`.
-    pub result: String,
-    /// Where it went.
-    pub url: String,
-    /// 1 for the first try; repeated tries of the same delivery count up.
-    pub attempt: u32,
-    /// When, by the simulator's clock.
-    pub at: SystemTime,
-    /// How it ended.
-    pub outcome: DeliveryOutcome,
-    /// The body that was sent; empty if nothing was.
-    pub body: Vec<u8>,
-}
-
-impl DeliveryView {
-    /// Whether the store took it.
-    #[must_use]
-    pub fn acknowledged(&self) -> bool {
-        self.outcome == DeliveryOutcome::Taken
-    }
-}
-
-/// It holds what the customer bought; its length is shown.
-impl std::fmt::Debug for DeliveryView {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            shop: _,
-            order_id,
-            result,
-            url,
-            attempt,
-            at,
-            outcome,
-            body,
-        } = self;
-        f.debug_struct("DeliveryView")
-            .field("order_id", order_id)
-            .field("result", result)
-            .field("url", url)
-            .field("attempt", attempt)
-            .field("at", at)
-            .field("outcome", outcome)
-            .field("body_bytes", &body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a delivery ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeliveryOutcome {
-    /// 200, `text/plain`, and exactly `OK,`.
-    Taken,
-    /// 200, `text/plain`, and `NG,` with this reason.
-    Refused(String),
-    /// An answer that is neither: another status, another type, a line break too many.
-    NotAnAck {
-        /// Its status.
-        status: u16,
-    },
-    /// No answer: refused connection, time-out, broken reply.
-    NoAnswer,
-    /// Never sent, because of [`DeliveryFault::Dropped`](super::DeliveryFault::Dropped).
-    Dropped,
 }

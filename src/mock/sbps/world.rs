@@ -1,41 +1,18 @@
 //! The state behind everything: shops, their orders, and what becomes of them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
-
-use super::fault::{ArmedDeliveryFault, ArmedFault};
-use super::jst;
-use super::notify::{Outbox, Report};
+use super::fault::{DeliveryFault, Fault, Operation};
 use super::purchase::{Purchase, Refusal, Way, way};
 use super::views::RequestView;
-use crate::mock::clock::Clock;
+use crate::mock::armed::Quiver;
 use crate::mock::ids::Ids;
+use crate::mock::jst;
 use crate::mock::loopback;
+use crate::mock::outbox::{self, Outbox, Report};
 
-/// What the server, the background task and every handle share.
-pub(super) struct Shared {
-    pub(super) clock: Clock,
-    /// Wakes the task that delivers results.
-    pub(super) wake: Notify,
-    world: Mutex<World>,
-}
-
-impl Shared {
-    pub(super) fn new(clock: Clock, world: World) -> Self {
-        Self {
-            clock,
-            wake: Notify::new(),
-            world: Mutex::new(world),
-        }
-    }
-
-    /// A panic in a test that holds the lock must not take the simulator down with it.
-    pub(super) fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(super) type Shared = outbox::Shared<World>;
 
 /// Every shop here has one service.
 pub(super) const SERVICE_ID: &str = "001";
@@ -56,9 +33,8 @@ pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) ids: Ids,
     pub(super) shops: Vec<Shop>,
-    pub(super) outbox: Outbox,
-    pub(super) faults: Vec<ArmedFault>,
-    pub(super) delivery_faults: Vec<ArmedDeliveryFault>,
+    pub(super) outbox: Outbox<DeliveryFault>,
+    pub(super) faults: Arc<Quiver<Fault, Operation>>,
     pub(super) refusals: Vec<Refusal>,
     /// The calls of the API, each with the shop whose credentials it carried.
     pub(super) requests: Vec<(Option<usize>, RequestView)>,
@@ -165,8 +141,7 @@ impl World {
             ids,
             shops: Vec::new(),
             outbox: Outbox::new(retry_after),
-            faults: Vec::new(),
-            delivery_faults: Vec::new(),
+            faults: Arc::default(),
             refusals: Vec::new(),
             requests: Vec::new(),
         }
@@ -394,36 +369,19 @@ impl World {
             .clone()
             .unwrap_or_else(|| order.purchase.value("pagecon_url").to_owned());
         let report = Report {
-            shop: at.0,
-            order: at.1,
+            at,
             order_id: order.id().to_owned(),
             result,
             url,
             fields: fields.clone(),
+            // Only the reports of deposits are repeated (sheet, "Retries").
+            repeats: matches!(result, "PY" | "CN"),
         };
         // The browser comes back from the page, not from the counter.
         if let Some(order) = self.order_mut(at).filter(|_| matches!(result, "OK" | "NG")) {
             order.report = Some(fields);
         }
-        self.outbox.publish(report, &mut self.delivery_faults, now);
-    }
-
-    /// Sends the last result of an order once more, as the merchant screen does.
-    pub(super) fn resend(&mut self, at: (usize, usize), now: SystemTime) -> bool {
-        let last = self
-            .outbox
-            .reports
-            .iter()
-            .rev()
-            .find(|report| (report.shop, report.order) == at)
-            .cloned();
-        match last {
-            Some(report) => {
-                self.outbox.publish(report, &mut self.delivery_faults, now);
-                true
-            }
-            None => false,
-        }
+        self.outbox.publish(report, now);
     }
 
     /// Decides a slip.
@@ -447,7 +405,7 @@ impl World {
     }
 
     /// Does everything that has become due.
-    pub(super) fn pass_time(&mut self, now: SystemTime) {
+    pub(super) fn settle_what_is_due(&mut self, now: SystemTime) {
         let mut due = Vec::new();
         for (shop_at, shop) in self.shops.iter().enumerate() {
             for (order_at, order) in shop.orders.iter().enumerate() {
@@ -462,17 +420,6 @@ impl World {
         due.sort_by_key(|(when, ..)| *when);
         for (when, at, arrives) in due {
             self.settle(at, arrives, when);
-        }
-    }
-
-    /// Nobody took the report of this sale.
-    pub(super) fn unreported(&mut self, at: (usize, usize), result: &str) {
-        let undo = self.settings.undo_unreported && result == "OK";
-        if let Some(deal) = self.order_mut(at).and_then(|order| order.deal.as_mut())
-            && undo
-        {
-            deal.state = DealState::Cancelled;
-            deal.due = None;
         }
     }
 }

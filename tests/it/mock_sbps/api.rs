@@ -427,7 +427,7 @@ async fn what_breaks_on_the_way_is_an_error_and_never_a_payment() {
         (Fault::Unavailable, ErrorKind::Unavailable),
         (Fault::BrokenOff, ErrorKind::Transport),
         (Fault::HtmlPage, ErrorKind::Protocol),
-        (Fault::TruncatedXml, ErrorKind::Protocol),
+        (Fault::Truncated, ErrorKind::Protocol),
         (Fault::Swapped, ErrorKind::Protocol),
         (Fault::HugeBody(2_000_000), ErrorKind::Protocol),
         (Fault::Redirect(elsewhere), ErrorKind::Protocol),

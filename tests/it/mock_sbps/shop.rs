@@ -1,11 +1,8 @@
 //! A store around the mock gateway: a cashier behind an address that results are really delivered to.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
 use kessai::gateways::sbps::{Sbps, SbpsBuilder, ShopId, purchase_hash};
 use kessai::ledger::{RecordKind, StoredAttempt};
 use kessai::ledgers::MemoryLedger;
@@ -18,28 +15,17 @@ use kessai::{
     PostForm, Redirect, ReturnPage, SweepPolicy,
 };
 
+use crate::support::inbox::Inbox;
+pub use crate::support::inbox::{PATIENCE, Words};
 use crate::support::{order, start};
 
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Real time that a delivery may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What a store says instead of what the cashier says: status, type, body.
-pub type Words = (u16, &'static str, &'static str);
-
-#[derive(Default)]
-struct Inbox {
-    bodies: Vec<Bytes>,
-    answers: VecDeque<Words>,
-    desk: Option<Cashier>,
-}
-
 pub struct Store {
     pub mock: MockSbps,
     pub merchant: Merchant,
     pub sbps: Sbps,
     pub cashier: Cashier,
-    inbox: Arc<Mutex<Inbox>>,
+    inbox: Inbox,
 }
 
 impl Store {
@@ -51,15 +37,14 @@ impl Store {
     pub async fn with(builder: MockSbpsBuilder, settings: impl FnOnce(SbpsBuilder) -> SbpsBuilder) -> Self {
         let mock = builder.clock(Clock::stopped_at(start())).start().unwrap();
         let merchant = mock.merchant();
-        let inbox = Arc::new(Mutex::new(Inbox::default()));
-        let address = listen(mock.clock().clone(), Arc::clone(&inbox)).await;
+        let (inbox, address) = Inbox::listen(GatewayId::SBPS, mock.clock().clone()).await;
         let sbps = settings(client_of(&mock, &merchant, &address)).build().unwrap();
         let cashier = Cashier::builder(MemoryLedger::new())
             .gateway(sbps.clone())
             .clock(mock.clock().clone())
             .build()
             .unwrap();
-        inbox.lock().unwrap().desk = Some(cashier.clone());
+        inbox.hand_to(&cashier);
         Self {
             mock,
             merchant,
@@ -71,12 +56,12 @@ impl Store {
 
     /// The next results get these answers, whatever the cashier would say; it does not hear of them.
     pub fn answer(&self, words: impl IntoIterator<Item = Words>) {
-        self.inbox.lock().unwrap().answers.extend(words);
+        self.inbox.answer(words);
     }
 
     /// The bodies that came, in order.
     pub fn received(&self) -> Vec<Bytes> {
-        self.inbox.lock().unwrap().bodies.clone()
+        self.inbox.received()
     }
 
     /// `res_result` of what came, in order.
@@ -187,34 +172,6 @@ pub fn client_of(mock: &MockSbps, merchant: &Merchant, store: &str) -> SbpsBuild
 
 pub fn keys(merchant: &Merchant) -> SigningKeys {
     SigningKeys::from_texts([merchant.hash_key()]).unwrap()
-}
-
-/// Listens for results, and gives the store's address.
-async fn listen(clock: Clock, inbox: Arc<Mutex<Inbox>>) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let take = move |method: Method, uri: http::Uri, headers: HeaderMap, body: Bytes| async move {
-        let (words, desk) = {
-            let mut inbox = inbox.lock().unwrap();
-            inbox.bodies.push(body.clone());
-            (inbox.answers.pop_front(), inbox.desk.clone())
-        };
-        if let Some((status, mime, body)) = words {
-            let status = StatusCode::from_u16(status).unwrap();
-            return (status, [("content-type", mime.to_owned())], Bytes::from(body));
-        }
-        let mut request = http::Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = uri.path().parse().unwrap();
-        *request.headers_mut() = headers;
-        let callback = Callback::new(request, clock.now()).unwrap();
-        let reply = desk.unwrap().callback(&GatewayId::SBPS, callback).await;
-        let mime = reply.headers()["content-type"].to_str().unwrap().to_owned();
-        (reply.status(), [("content-type", mime)], reply.into_body())
-    };
-    let app = axum::Router::new().fallback(take);
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    address
 }
 
 /// A value of a form, as text.

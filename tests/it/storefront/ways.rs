@@ -2,7 +2,7 @@
 
 use kessai::GatewayId;
 use kessai::charset::form_body;
-use kessai::mock::{TestCard, komoju, sbps};
+use kessai::mock::{TestCard, gmopg, komoju, sbps};
 
 use super::*;
 use crate::storefront::browser::Onward;
@@ -37,6 +37,19 @@ impl Store {
             .open(answer.location().unwrap())
             .await
             .unwrap()
+    }
+
+    async fn gmopg_page(&self, answer: &Seen) -> gmopg::Page {
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        let page = self
+            .mocks
+            .gmopg
+            .shopper()
+            .visit(answer.location().unwrap())
+            .await
+            .unwrap();
+        assert!(page.is_open(), "{}", page.text());
+        page
     }
 
     async fn sbps_page(&self, answer: &Seen) -> sbps::Page {
@@ -83,13 +96,14 @@ async fn returns(browser: &Browser, visit: &sbps::Visit) -> Seen {
 async fn the_checkout_offers_every_gateway_by_name_and_the_first_one_is_chosen() {
     let store = Store::open().await;
     let (names, ways, chosen) = offered(&store, "en").await;
-    assert_eq!(ways, ["stripe", "sbps", "komoju"]);
+    assert_eq!(ways, ["stripe", "sbps", "gmopg", "komoju"]);
     assert_eq!(chosen, ["stripe"]);
     assert_eq!(
         names,
         [
             "Card (Stripe)",
             "Card or convenience store (SB Payment Service)",
+            "Card or convenience store (GMO Payment Gateway)",
             "Card or convenience store (KOMOJU)"
         ]
     );
@@ -99,6 +113,7 @@ async fn the_checkout_offers_every_gateway_by_name_and_the_first_one_is_chosen()
         [
             "クレジットカード（Stripe）",
             "クレジットカード・コンビニ（SBペイメントサービス）",
+            "クレジットカード・コンビニ（GMOペイメントゲートウェイ）",
             "クレジットカード・コンビニ（KOMOJU）"
         ]
     );
@@ -182,6 +197,43 @@ async fn a_card_payment_at_sbps_goes_by_form_and_ships_once() {
     }
     assert_eq!(store.round().await, 0);
     assert_eq!(store.standing(&browser, &order).await, "shipped");
+}
+
+#[tokio::test]
+async fn a_card_payment_at_gmopg_is_reported_unsigned_asked_about_and_ships_once() {
+    let store = Store::open().await;
+    let (browser, order, answer) = store.order_by("gmopg").await;
+    let page = store.gmopg_page(&answer).await;
+    let visit = visit(&page.pay(TestCard::Succeeds).await.unwrap());
+    assert_eq!(store.round().await, 1);
+    for _ in 0..2 {
+        let seen = returns(&browser, &visit).await;
+        assert_eq!((seen.status, seen.standing()), (200, Some("shipped")));
+        assert_eq!(values(&seen.body, "[data-test=way]", "data-way"), ["gmopg"]);
+    }
+    let mut changed = visit.clone();
+    let at = changed.body.len() - 1;
+    changed.body[at] ^= 1;
+    let refused = browser.come_from_elsewhere(&changed.url, changed.body).await;
+    assert!(refused.err().expect("refused").to_string().contains("404"));
+    assert_eq!(store.round().await, 0);
+    assert_eq!(store.standing(&browser, &order).await, "shipped");
+}
+
+#[tokio::test]
+async fn a_message_of_gmopg_with_every_field_right_pays_nothing() {
+    let store = Store::open().await;
+    let (browser, order, answer) = store.order_by("gmopg").await;
+    let page = store.gmopg_page(&answer).await;
+    // A slip is taken, and the message about it is changed on the way to say that it is paid.
+    let lie = store.mocks.gmopg.delivery_fault(gmopg::DeliveryFault::SaysPaid).arm();
+    page.pay_later(true).await.unwrap();
+    assert_eq!(store.round().await, 0);
+    assert_eq!(lie.hits(), 1);
+    assert_eq!(store.standing(&browser, &order).await, "pending");
+    assert!(!store.records(&order).await.contains(&"fulfilment"));
+    store.mocks.clock.advance(2 * DAY);
+    assert_eq!(store.round().await, 1, "until it is");
 }
 
 #[tokio::test]

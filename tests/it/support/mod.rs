@@ -1,5 +1,6 @@
 //! What several test modules share.
 
+pub mod inbox;
 pub mod scripted;
 pub mod tree;
 pub mod world;

@@ -42,6 +42,15 @@ pub(super) fn time(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(unix).ok()?))
 }
 
+/// The last second of the day that comes so many days after this moment, in Japan.
+pub(super) fn end_of_day(time: SystemTime, days_after: u64) -> SystemTime {
+    let day = (unix(time) + OFFSET).div_euclid(DAY) + i64::try_from(days_after).unwrap_or(0);
+    let end = u64::try_from((day + 1) * DAY - OFFSET - 1).unwrap_or(0);
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_secs(end))
+        .unwrap_or(time)
+}
+
 /// Year and month of a moment, in Japan, counted in months: what "the end of the third month" is counted in.
 pub(super) fn months(time: SystemTime) -> i64 {
     let (year, month, _) = date((unix(time) + OFFSET).div_euclid(DAY));
@@ -85,6 +94,17 @@ mod tests {
         assert_eq!(time("20261101101633"), Some(at));
         assert_eq!(digits(SystemTime::UNIX_EPOCH), "19700101090000");
         assert!(time("20280229000000").is_some());
+    }
+
+    #[test]
+    fn a_day_ends_at_midnight_in_japan() {
+        let evening = time("20261101235959").unwrap();
+        assert_eq!(digits(end_of_day(evening, 0)), "20261101235959");
+        assert_eq!(
+            digits(end_of_day(evening + Duration::from_secs(1), 0)),
+            "20261102235959"
+        );
+        assert_eq!(digits(end_of_day(evening, 30)), "20261201235959");
     }
 
     #[test]

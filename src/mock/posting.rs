@@ -1,4 +1,5 @@
-//! A shopper with a browser: posts the store's form, reads the hosted page and does what it offers, and nothing it does not.
+//! A shopper of a gateway that sends the browser back by a form: reads the hosted page and does what it offers, and nothing
+//! it does not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,9 @@ use http::header;
 use reqwest::RequestBuilder;
 use url::Url;
 
-use super::wire;
 use crate::mock::card::{TestCard, year_and_month};
 use crate::mock::clock::{Clock, unix};
+use crate::mock::form::{self, Charset};
 use crate::mock::markup::{between, readable, unescaped};
 use crate::mock::{MockError, loopback};
 use crate::redirect::PostForm;
@@ -23,6 +24,8 @@ pub struct Shopper {
     client: reqwest::Client,
     clock: Clock,
     language: Option<Arc<str>>,
+    /// Of the gateway's pages and of what they post.
+    charset: Charset,
 }
 
 /// Where the browser is after a step.
@@ -54,12 +57,12 @@ impl Landed {
     }
 }
 
-/// A post of the browser's to the store (A03-1).
+/// A post of the browser's to the store.
 #[derive(Clone)]
 pub struct Visit {
     /// Where to, exactly as the store wrote it.
     pub url: String,
-    /// The form, in `Shift_JIS`; empty on the way to the cancel address.
+    /// The form, in the charset of the gateway; empty if nothing is posted along.
     pub body: Vec<u8>,
 }
 
@@ -74,11 +77,12 @@ impl std::fmt::Debug for Visit {
 }
 
 impl Shopper {
-    pub(super) fn new(client: reqwest::Client, clock: Clock) -> Self {
+    pub(super) fn new(client: reqwest::Client, clock: Clock, charset: Charset) -> Self {
         Self {
             client,
             clock,
             language: None,
+            charset,
         }
     }
 
@@ -94,13 +98,12 @@ impl Shopper {
     /// Presses the button of the store's form, in the charset that the form asks for, and follows where it leads.
     pub async fn open(&self, form: &PostForm) -> Result<Page, MockError> {
         let fields: Vec<(&str, &str)> = form.fields().collect();
-        let body = if form.charset().eq_ignore_ascii_case("shift_jis") {
-            wire::form_body(fields)
+        let charset = if form.charset().eq_ignore_ascii_case("shift_jis") {
+            Charset::ShiftJis
         } else {
-            let mut body = url::form_urlencoded::Serializer::new(String::new());
-            body.extend_pairs(fields).finish().into_bytes()
+            Charset::Utf8
         };
-        self.post(form.target().as_str(), body).await
+        self.post(form.target().as_str(), form::write(charset, fields)).await
     }
 
     /// Posts these bytes as a form, and follows where it leads.
@@ -137,7 +140,10 @@ impl Shopper {
             }
             let (status, url) = (response.status().as_u16(), response.url().clone());
             let bytes = response.bytes().await.map_err(MockError::http)?;
-            let html = wire::decode(&bytes).unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());
+            let html = self
+                .charset
+                .decode(&bytes)
+                .unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());
             let text = readable(&html);
             return Ok(Page {
                 shopper: self.clone(),
@@ -163,6 +169,7 @@ impl std::fmt::Debug for Shopper {
             client: _,
             clock: _,
             language,
+            charset: _,
         } = self;
         f.debug_struct("Shopper")
             .field("language", language)
@@ -187,7 +194,7 @@ impl Page {
         matches!(self.kind(), Some("pay" | "secure"))
     }
 
-    /// Why the purchase request was not taken, if this is the error page: one word, and the element it is about.
+    /// Why what the store sent was not taken, if this is the error page: one word, and the element it is about.
     #[must_use]
     pub fn refused(&self) -> Option<String> {
         between(&self.html, "data-reason=\"", "\"").map(unescaped)
@@ -299,12 +306,12 @@ impl Page {
             .split("action=\"")
             .skip(1)
             .filter_map(|rest| rest.split('"').next());
-        actions.find(|action| action.starts_with("/pay/") && action.rsplit('/').next() == Some(step))
+        actions.find(|action| action.starts_with('/') && action.rsplit('/').next() == Some(step))
     }
 
     async fn submit(&self, action: &str, fields: &[(&str, &str)]) -> Result<Landed, MockError> {
         let url = self.url.join(action).map_err(|_| MockError::BadUrl)?;
-        let body = wire::form_body(fields.iter().copied());
+        let body = form::write(self.shopper.charset, fields.iter().copied());
         let page = self.shopper.post(url.as_str(), body).await?;
         Ok(page.land())
     }
@@ -331,7 +338,10 @@ impl Page {
                 Some((name.to_owned(), unescaped(between(rest, "value=\"", "\"")?)))
             })
             .collect();
-        let body = wire::form_body(fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let body = {
+            let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            form::write(self.shopper.charset, fields)
+        };
         Some(Visit { url, body })
     }
 }

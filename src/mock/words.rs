@@ -1,4 +1,4 @@
-//! The words of the hosted page, in English and Japanese. No letter is used that `Shift_JIS` lacks.
+//! The words of hosted pages, in English and Japanese. No letter is used that `Shift_JIS` lacks.
 
 /// One language.
 pub(super) struct Words {
@@ -44,6 +44,10 @@ pub(super) struct Words {
     pub(super) error_text: &'static str,
     pub(super) checked_title: &'static str,
     pub(super) checked_text: &'static str,
+    pub(super) done_title: &'static str,
+    pub(super) failed_title: &'static str,
+    pub(super) over_title: &'static str,
+    pub(super) over_text: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -89,6 +93,10 @@ const ENGLISH: Words = Words {
     error_text: "Nothing was charged. Go back to the store and start again.",
     checked_title: "Connection check",
     checked_text: "The purchase request is well formed.",
+    done_title: "The payment was accepted",
+    failed_title: "The payment was not accepted",
+    over_title: "This page can not be used any more",
+    over_text: "Go back to the store and start again.",
 };
 
 const JAPANESE: Words = Words {
@@ -134,6 +142,10 @@ const JAPANESE: Words = Words {
     error_text: "請求はされていません。ストアに戻ってやり直してください。",
     checked_title: "接続確認",
     checked_text: "購入要求の形式は正しいです。",
+    done_title: "お支払いを受け付けました",
+    failed_title: "お支払いが成立しませんでした",
+    over_title: "このページはご利用いただけません",
+    over_text: "ストアに戻ってやり直してください。",
 };
 
 /// The words of one of the two languages.

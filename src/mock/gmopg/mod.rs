@@ -1,0 +1,269 @@
+//! GMO Payment Gateway, Link Type Plus, on loopback (GMO-PG sheet, read 2026-11-23).
+//!
+//! Links are asked for by JSON or built by the store, the hosted page is one a person can use, the browser goes back with a
+//! signed result, notifications are sent unsigned and sent again, `SearchTradeMulti` answers, and everything that can break
+//! on the way can be broken on purpose.
+//!
+//! | what | how |
+//! | --- | --- |
+//! | keys | [`Merchant::shop_id`], [`Merchant::shop_pass`]; every other pair is nobody's, real ones included |
+//! | links | `GetLinkplusUrlPayment.json`, `RejectLinkplusUrlPayment.json`, and links of the parameter type |
+//! | hosted page | on the same address, in UTF-8, in Japanese or English |
+//! | cards | `4242 4242 4242 4242` succeeds, `4000 0000 0000 0002` is declined, `4000 0025 0000 3155` asks for 3-D Secure; no other is taken |
+//! | konbini | a slip, then `PAYSUCCESS` or `EXPIRED` after [`MockGmoPgBuilder::delayed_after`], or by [`Merchant::settle`] |
+//! | notifications | to [`Merchant::notify_at`]; taken by `200` and exactly `0`; else again after 60 minutes, five times |
+//! | return | [`Landed::Store`]: what the browser is to post |
+//! | calls | `SearchTrade`, `SearchTradeMulti`, `AlterTran`, `ChangeTran` |
+//! | time | [`MockGmoPg::clock`] |
+//! | faults | [`MockGmoPg::fault`], [`MockGmoPg::delivery_fault`] |
+//! | other merchants | [`MockGmoPg::open_merchant`] |
+//!
+//! What the sheet leaves open is played like this: a deal is registered when the shopper submits a way to pay; a refused card
+//! leaves it `UNPROCESSED` with an error beside it and uses the order id up; the way back leaves the page open; a deal is
+//! called off by `VOID` on the day of its sale in Japan, by `RETURN` in its month and by `RETURNX` within 180 days; every input
+//! error of a link is `EZ1004001` and every input error of another call `E01010001`, where the sheet has no better one;
+//! `AccessPass` is masked on the way back; methods other than `credit`, `cvs` and `paypay` are accepted and not offered.
+
+mod api;
+mod fault;
+mod html;
+mod link;
+mod merchant;
+mod notify;
+mod page;
+mod views;
+mod wire;
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+use wiremock::Request;
+
+pub use self::fault::{DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation};
+pub use self::merchant::Merchant;
+pub use self::views::{OrderView, PageStatus, RequestView};
+use self::world::{Settings, Shared, World};
+pub use super::armed::Armed;
+pub use super::card::TestCard;
+use super::front::{Front, Play, Reply};
+use super::ids::Ids;
+use super::outbox;
+pub use super::outbox::{DeliveryOutcome, DeliveryView};
+pub use super::posting::{Landed, Page, Shopper, Visit};
+use super::{Clock, MockError, http_client};
+
+/// How long a store may take to acknowledge (sheet, "Callback").
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(15);
+/// "About every 60 minutes, up to 5 times" (same place).
+const RETRIES: [Duration; 5] = [Duration::from_secs(60 * 60); 5];
+
+/// A GMO-PG of one's own, listening on 127.0.0.1 until it is dropped.
+///
+/// # Example
+///
+/// ```
+/// use kessai::mock::gmopg::MockGmoPg;
+///
+/// let mock = MockGmoPg::start()?;
+/// assert_eq!(mock.merchant().shop_id().len(), 13);
+/// # Ok::<(), kessai::mock::MockError>(())
+/// ```
+pub struct MockGmoPg {
+    // Dropped first: the port is closed before anything else goes.
+    front: Front,
+    shared: Arc<Shared>,
+    client: reqwest::Client,
+    base_url: Url,
+    merchant: Merchant,
+}
+
+impl MockGmoPg {
+    /// Starts one on any free port, on the real time.
+    pub fn start() -> Result<Self, MockError> {
+        Self::builder().start()
+    }
+
+    /// Starts one with other settings.
+    pub fn builder() -> MockGmoPgBuilder {
+        MockGmoPgBuilder::default()
+    }
+
+    /// The address of everything, `http://127.0.0.1:PORT/`.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.base_url
+    }
+
+    /// The time in here. A clone can be shared with the store under test.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The first shop.
+    #[must_use]
+    pub fn merchant(&self) -> Merchant {
+        self.merchant.clone()
+    }
+
+    /// Opens another shop, such as the attacker's own.
+    #[must_use]
+    pub fn open_merchant(&self, name: &str) -> Merchant {
+        Merchant::open(&self.shared, name)
+    }
+
+    /// Something that goes wrong between a client and the API. It is aimed first, and then armed.
+    pub fn fault(&self, fault: Fault) -> FaultPlan {
+        self.shared.lock().faults.plan(fault)
+    }
+
+    /// Something that goes wrong with the delivery of a notification. It is aimed first, and then armed.
+    pub fn delivery_fault(&self, fault: DeliveryFault) -> DeliveryFaultPlan {
+        self.shared.lock().outbox.faults.plan(fault)
+    }
+
+    /// Somebody with a browser.
+    #[must_use]
+    pub fn shopper(&self) -> Shopper {
+        Shopper::new(self.client.clone(), self.shared.clock.clone(), wire::PAGES)
+    }
+
+    /// Every call of the API so far, of all shops and of nobody (a wrong password), in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestView> {
+        let world = self.shared.lock();
+        world.requests.iter().map(|(_, request)| request.clone()).collect()
+    }
+
+    /// Waits until everything that is due has been done and delivered: at most this long, in real time.
+    pub async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
+        self.shared.quiet(at_most).await
+    }
+}
+
+impl std::fmt::Debug for MockGmoPg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            front,
+            shared,
+            client: _,
+            base_url: _,
+            merchant,
+        } = self;
+        f.debug_struct("MockGmoPg")
+            .field("address", &front.address())
+            .field("clock", &shared.clock)
+            .field("merchant", merchant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`MockGmoPg`].
+#[derive(Debug)]
+#[must_use]
+pub struct MockGmoPgBuilder {
+    port: u16,
+    clock: Clock,
+    delayed: Duration,
+    retry_after: Vec<Duration>,
+    language: String,
+}
+
+impl Default for MockGmoPgBuilder {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            clock: Clock::live(),
+            delayed: Duration::from_secs(48 * 60 * 60),
+            retry_after: RETRIES.to_vec(),
+            language: "ja".to_owned(),
+        }
+    }
+}
+
+impl MockGmoPgBuilder {
+    /// A fixed port instead of any free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// A clock that a test moves, instead of the real time.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long a slip takes to be paid, or to lapse; two days without this.
+    pub fn delayed_after(mut self, delayed: Duration) -> Self {
+        self.delayed = delayed;
+        self
+    }
+
+    /// Other waits before the second, third, ... try of a notification.
+    pub fn retry_after(mut self, waits: Vec<Duration>) -> Self {
+        self.retry_after = waits;
+        self
+    }
+
+    /// The language of a page whose link and browser name none: `ja` (without this) or `en`.
+    pub fn language(mut self, language: &str) -> Self {
+        language.clone_into(&mut self.language);
+        self
+    }
+
+    /// Listens.
+    pub fn start(self) -> Result<MockGmoPg, MockError> {
+        let japanese = match self.language.as_str() {
+            "ja" => true,
+            "en" => false,
+            _ => {
+                return Err(MockError::Setting {
+                    setting: "the language",
+                    hint: "it is ja or en",
+                });
+            }
+        };
+        let settings = Settings {
+            delayed: self.delayed,
+            japanese,
+            base: String::new(),
+        };
+        let world = World::new(settings, Ids::new()?, self.retry_after);
+        let shared = Arc::new(Shared::new(self.clock, world));
+        let client = http_client(ACKNOWLEDGE_WITHIN)?;
+        let background = outbox::deliver(Arc::clone(&shared), client.clone());
+        let desk = Arc::new(Desk {
+            shared: Arc::clone(&shared),
+        });
+        let front = Front::start(self.port, desk, background)?;
+        let base = format!("http://{}", front.address());
+        let base_url = Url::parse(&base).map_err(|_| MockError::BadUrl)?;
+        shared.lock().settings.base = base;
+        let merchant = Merchant::open(&shared, "Kessai Test Store");
+        Ok(MockGmoPg {
+            front,
+            shared,
+            client,
+            base_url,
+            merchant,
+        })
+    }
+}
+
+/// Who answers what comes in.
+struct Desk {
+    shared: Arc<Shared>,
+}
+
+impl Play for Desk {
+    fn answer(&self, request: &Request) -> Reply {
+        if request.url.path().starts_with(api::PATH) {
+            api::answer(&self.shared, request)
+        } else {
+            page::answer(&self.shared, request)
+        }
+    }
+}
