@@ -3,9 +3,12 @@
 # Says one line: "ready <connection string>", or "missing <what to install>".
 set -eu
 
+# KESSAI_POSTGRES_BIN says where initdb is, if it is in none of the usual folders.
 bin=
-for folder in "$(dirname "$(command -v initdb || echo /nowhere/initdb)")" /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
-    /opt/homebrew/opt/postgresql@*/bin; do
+set -- "$(dirname "$(command -v initdb || echo /nowhere/initdb)")" /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
+    /opt/homebrew/opt/postgresql@*/bin
+if [ -n "${KESSAI_POSTGRES_BIN-}" ]; then set -- "$KESSAI_POSTGRES_BIN"; fi
+for folder in "$@"; do
     # The last one is the newest.
     if [ -x "$folder/initdb" ] && [ -x "$folder/postgres" ]; then bin=$folder; fi
 done
