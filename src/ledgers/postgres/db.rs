@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
@@ -77,7 +77,7 @@ impl Trouble {
     /// Was a name given to another attempt a moment ago?
     pub(super) fn is_taken_name(&self) -> bool {
         let Self::Sql(error) = self else { return false };
-        let index = error.as_db_error().and_then(|error| error.constraint());
+        let index = error.as_db_error().and_then(DbError::constraint);
         error.code() == Some(&SqlState::UNIQUE_VIOLATION) && index.is_some_and(|index| NAMES.contains(&index))
     }
 
@@ -104,7 +104,7 @@ impl From<StoreError> for Trouble {
 /// Did the server refuse a COMMIT, so that it is certain that nothing was written? An error that ends the connection is no
 /// such answer: the server may have written before it went.
 pub(super) fn is_certain_refusal(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().and_then(|error| error.parsed_severity()) == Some(Severity::Error)
+    error.as_db_error().and_then(DbError::parsed_severity) == Some(Severity::Error)
 }
 
 /// An error of the database without what is stored: its details name the values of the row.

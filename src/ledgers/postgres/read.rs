@@ -68,10 +68,10 @@ pub(super) async fn find(
     account: &MerchantAccount,
     subject: &Subject,
 ) -> Result<Option<StoredAttempt>, Trouble> {
-    if let Some(ours) = &subject.attempt {
-        if let Some(found) = attempt(db, ours).await? {
-            return Ok(Some(found));
-        }
+    if let Some(ours) = &subject.attempt
+        && let Some(found) = attempt(db, ours).await?
+    {
+        return Ok(Some(found));
     }
     for (name, sql) in [
         (

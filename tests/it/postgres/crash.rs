@@ -23,14 +23,12 @@ const KILLS: u32 = 40;
 #[test]
 fn workers_killed_at_random_lose_nothing_and_do_nothing_twice() {
     // The process that is killed is this test as well, told so by its environment.
-    match [SERVER, SCHEMA, WORKER].map(std::env::var) {
-        [Ok(server), Ok(schema), Ok(worker)] => sell_until_killed(&server, &schema, &worker),
-        _ => {
-            let Some(server) = super::server() else { return };
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(kill_and_compare(&server));
-        }
+    if let [Ok(server), Ok(schema), Ok(worker)] = [SERVER, SCHEMA, WORKER].map(std::env::var) {
+        return sell_until_killed(&server, &schema, &worker);
     }
+    let Some(server) = super::server() else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(kill_and_compare(&server));
 }
 
 async fn kill_and_compare(server: &Config) {
