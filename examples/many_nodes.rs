@@ -339,10 +339,10 @@ async fn shop(nodes: &[Node; 2], mock: &MockStripe, seen: &Seen, number: usize) 
     if number.is_multiple_of(4) && first.alive.load(Ordering::SeqCst) && second.alive.load(Ordering::SeqCst) {
         // The button is pressed twice and reaches both nodes. One page, whoever made it; a node that cannot tell yet says so.
         let (one, other) = tokio::join!(open_at(first, &order), open_at(second, &order));
-        if let (Ok(one), Ok(other)) = (&one, &other) {
-            if one != other {
-                return Err(format!("{order} got two pages").into());
-            }
+        if let (Ok(one), Ok(other)) = (&one, &other)
+            && one != other
+        {
+            return Err(format!("{order} got two pages").into());
         }
         seen.asked_twice.fetch_add(1, Ordering::SeqCst);
         page = one.or(other).ok();
