@@ -19,6 +19,7 @@ const SCHEMA: &str = "KESSAI_POSTGRES_CRASH_SCHEMA";
 const WORKER: &str = "KESSAI_POSTGRES_CRASH_WORKER";
 
 const KILLS: u32 = 40;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn workers_killed_at_random_lose_nothing_and_do_nothing_twice() {
@@ -44,12 +45,15 @@ async fn kill_and_compare(server: &Config) {
     // The first two also make the tables, at once.
     let mut workers = [0, 1].map(|worker| Worker::start(&schema, worker));
     let ledger = super::node(server, &schema).connect(NoTls).await.unwrap();
-    for kill in 0..KILLS {
+    let mut kills = 0;
+    // On a machine that is busy with other things it takes more of them to show something.
+    while kills < KILLS || (!told.shows_something() && start.elapsed() < PATIENCE) {
         std::thread::sleep(Duration::from_millis(50 + random.below(250)));
         let slot = usize::try_from(random.below(2)).unwrap();
-        let next = Worker::start(&schema, kill + 2);
+        let next = Worker::start(&schema, kills + 2);
         told.take(std::mem::replace(&mut workers[slot], next).kill());
-        if kill % 5 == 4 {
+        kills += 1;
+        if kills.is_multiple_of(5) {
             told.compare_with(&ledger).await;
         }
     }
@@ -60,20 +64,12 @@ async fn kill_and_compare(server: &Config) {
     let took = start.elapsed();
     settle(&ledger).await;
     println!(
-        "{KILLS} kills in {took:.1?}: {} payments acknowledged, {} rights done, {} handed out again",
+        "{kills} kills in {took:.1?}: {} payments acknowledged, {} rights done, {} handed out again",
         told.paid.len(),
         told.done.len(),
         told.redelivered
     );
-    assert!(
-        told.paid.len() > 200,
-        "only {} payments: too few to show anything",
-        told.paid.len()
-    );
-    assert!(
-        told.redelivered > 0,
-        "no right was handed out again: the kills missed that part"
-    );
+    assert!(told.shows_something(), "too little happened to show anything");
 }
 
 /// The gateway delivers what was never acknowledged, and a worker that lives fulfils what is left.
@@ -175,6 +171,11 @@ impl Told {
                 _ => panic!("not a line of the killed process: {line:?}"),
             }
         }
+    }
+
+    /// Enough was paid, and the kills hit fulfilments as well.
+    fn shows_something(&self) -> bool {
+        self.paid.len() > 200 && self.redelivered > 0
     }
 
     async fn compare_with(&self, ledger: &PostgresLedger) {
