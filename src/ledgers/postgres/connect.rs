@@ -127,10 +127,11 @@ pub(super) fn quoted(schema: &str) -> Result<String, ConnectError> {
 /// Makes the tables, or brings them up to date, or finds that nothing is to be done. Of two nodes that start at once the
 /// second waits and finds the work done.
 pub(super) async fn migrate(client: &Client, schema: &str) -> Result<(), ConnectError> {
-    let mut statements = Statements::new();
+    let (mut statements, mut records) = (Statements::new(), Vec::new());
     let mut db = Db {
         client,
         statements: &mut statements,
+        records: &mut records,
         schema,
     };
     client.batch_execute("BEGIN").await.map_err(unexpected)?;
@@ -148,7 +149,9 @@ async fn migrate_in(db: &mut Db<'_>) -> Result<(), ConnectError> {
         return Err(ConnectError::Encoding);
     }
     let lock = "SELECT pg_advisory_xact_lock($1)";
-    db.first(lock, &[&lock_of(db.schema)]).await.map_err(trouble)?;
+    db.first(lock, &[&lock_of("tables", db.schema)])
+        .await
+        .map_err(trouble)?;
     let found = version(db).await?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
@@ -191,11 +194,10 @@ async fn version(db: &mut Db<'_>) -> Result<i64, ConnectError> {
     row.try_get(0).map_err(|_| ConnectError::OtherApplication)
 }
 
-/// One number for each schema, for the server's locks on numbers.
-fn lock_of(schema: &str) -> i64 {
-    let digest = Sha256::new_with_prefix("kessai ledger migration ")
-        .chain_update(schema)
-        .finalize();
+/// One number for each use and schema, for the server's locks on numbers.
+pub(super) fn lock_of(what: &str, schema: &str) -> i64 {
+    let parts = ["kessai ledger ", what, " ", schema];
+    let digest = Sha256::digest(parts.concat());
     let mut number = [0; 8];
     for (to, from) in number.iter_mut().zip(digest) {
         *to = from;
@@ -279,6 +281,8 @@ mod tests {
 
     #[test]
     fn every_schema_has_a_lock_of_its_own() {
-        assert_ne!(lock_of("\"a\""), lock_of("\"b\""));
+        assert_ne!(lock_of("tables", "\"a\""), lock_of("tables", "\"b\""));
+        assert_ne!(lock_of("tables", "\"a\""), lock_of("records", "\"a\""));
+        assert_eq!(lock_of("tables", "\"a\""), lock_of("tables", "\"a\""));
     }
 }

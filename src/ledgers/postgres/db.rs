@@ -21,8 +21,18 @@ pub(super) type Values<'v> = &'v [&'v (dyn ToSql + Sync)];
 pub(super) struct Db<'c> {
     pub(super) client: &'c Client,
     pub(super) statements: &'c mut Statements,
+    /// What the operation puts on record, in this order, at its end.
+    pub(super) records: &'c mut Vec<NewRecord>,
     /// Quoted.
     pub(super) schema: &'c str,
+}
+
+/// A record before it has its place.
+pub(super) struct NewRecord {
+    pub(super) at: i64,
+    pub(super) attempt: String,
+    pub(super) kind: &'static str,
+    pub(super) body: String,
 }
 
 impl Db<'_> {
@@ -43,7 +53,7 @@ impl Db<'_> {
         Ok(self.client.execute(&statement, values).await?)
     }
 
-    async fn prepared(&mut self, sql: &'static str) -> Result<Statement, Trouble> {
+    pub(super) async fn prepared(&mut self, sql: &'static str) -> Result<Statement, Trouble> {
         if let Some(known) = self.statements.get(sql) {
             return Ok(known.clone());
         }

@@ -1,7 +1,7 @@
 //! [`PostgresLedger`]: one memory for a store on several machines.
 //!
 //! Every operation is one transaction that locks the rows it decides about. Records of all nodes stand in one line without
-//! gaps: their head is one row, locked last and to the commit. Rights to fulfil and attempts to ask about are picked with
+//! gaps: their head is locked last and to the commit. Rights to fulfil and attempts to ask about are picked with
 //! `SKIP LOCKED` and leased, so that nodes share them without waiting for each other.
 
 mod connect;
@@ -105,21 +105,28 @@ impl PostgresLedger {
     ) -> Result<Applied, StoreError> {
         // The store's connection outlives this call, and what is prepared on it here does not.
         let mut statements = Statements::new();
+        let mut records = Vec::new();
         let mut tries = 1;
         loop {
             let savepoint = transaction.savepoint("kessai_apply").await.map_err(no)?;
             let mut db = Db {
                 client: savepoint.client(),
                 statements: &mut statements,
+                records: &mut records,
                 schema: &self.schema,
             };
-            match write::apply(&mut db, judgement, at).await {
+            let outcome = match write::apply(&mut db, judgement, at).await {
+                Ok(applied) => write::append(&mut db).await.map(|()| applied),
+                Err(trouble) => Err(trouble),
+            };
+            match outcome {
                 Ok(applied) => {
                     savepoint.commit().await.map_err(no)?;
                     return Ok(applied);
                 }
                 Err(trouble) => {
                     savepoint.rollback().await.map_err(no)?;
+                    records.clear();
                     // Whoever has the name committed it, so the next try sees whose it is.
                     if !trouble.is_taken_name() || tries == TRIES {
                         return Err(trouble.into_store_error());
@@ -229,12 +236,10 @@ macro_rules! transaction {
                         let $db = &mut db;
                         $work.await
                     };
-                    committing.store(outcome.is_ok(), Ordering::Relaxed);
-                    match turn.end(outcome).await {
+                    match turn.end(outcome, &committing).await {
                         End::Done(value) => return Ok(value),
                         End::Again(trouble) if tries == TRIES => return Err(trouble.into_store_error()),
                         End::Again(_) => {
-                            committing.store(false, Ordering::Relaxed);
                             step_back(tries).await;
                             tries += 1;
                         }

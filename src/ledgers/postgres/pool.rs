@@ -1,12 +1,14 @@
 //! A few connections, each lent to one operation at a time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::Client;
 
 use super::connect::Connector;
-use super::db::{Db, Refusal, Statements, Trouble, is_certain_refusal};
+use super::db::{Db, NewRecord, Refusal, Statements, Trouble, is_certain_refusal};
+use super::write;
 use crate::ledger::StoreError;
 
 pub(super) struct Pool {
@@ -20,6 +22,7 @@ pub(super) struct Pool {
 struct Connection {
     client: Client,
     statements: Statements,
+    records: Vec<NewRecord>,
 }
 
 /// A connection in the hands of one operation. Dropped before its end it takes the connection with it, and the server undoes
@@ -60,6 +63,7 @@ impl Pool {
         let connection = Connection {
             client,
             statements: Statements::new(),
+            records: Vec::new(),
         };
         Ok(self.lend(connection, false, place))
     }
@@ -110,6 +114,7 @@ impl Turn<'_> {
         Db {
             client: &self.connection.client,
             statements: &mut self.connection.statements,
+            records: &mut self.connection.records,
             schema: &self.pool.schema,
         }
     }
@@ -128,30 +133,34 @@ impl Turn<'_> {
         }
     }
 
-    /// The end of a transaction: everything, or nothing.
-    pub(super) async fn end<T>(self, outcome: Result<T, Trouble>) -> End<T> {
+    /// The end of a transaction: everything, or nothing. `committing` is set while a commit is under way.
+    pub(super) async fn end<T>(self, outcome: Result<T, Trouble>, committing: &AtomicBool) -> End<T> {
         match outcome {
-            Ok(value) => self.commit(value).await,
+            Ok(value) => self.commit(value, committing).await,
             Err(trouble) => self.roll_back(trouble).await,
         }
     }
 
-    async fn commit<T>(self, value: T) -> End<T> {
-        match self.connection.client.batch_execute("COMMIT").await {
-            Ok(()) => {
+    async fn commit<T>(mut self, value: T, committing: &AtomicBool) -> End<T> {
+        let sends = || committing.store(true, Ordering::Relaxed);
+        let outcome = write::append_and_commit(&mut self.db(), sends).await;
+        match outcome {
+            Ok(Ok(())) => {
                 self.give_back();
                 End::Done(value)
             }
-            Err(error) if is_certain_refusal(&error) => {
-                self.give_back();
-                or_again(Trouble::Sql(error))
+            Ok(Err(error)) if is_certain_refusal(&error) => {
+                committing.store(false, Ordering::Relaxed);
+                self.roll_back(Trouble::Sql(error)).await
             }
-            Err(error) => End::Failed(StoreError::new(UNKNOWN, Refusal::from(error))),
+            Ok(Err(error)) => End::Failed(StoreError::new(UNKNOWN, Refusal::from(error))),
+            Err(trouble) => self.roll_back(trouble).await,
         }
     }
 
     /// If even that cannot be said, the connection goes, and with it what was begun.
-    async fn roll_back<T>(self, trouble: Trouble) -> End<T> {
+    async fn roll_back<T>(mut self, trouble: Trouble) -> End<T> {
+        self.connection.records.clear();
         if self.connection.client.batch_execute("ROLLBACK").await.is_ok() {
             self.give_back();
         }

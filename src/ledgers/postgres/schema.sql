@@ -103,7 +103,7 @@ CREATE TABLE {s}.records (
 CREATE INDEX records_by_attempt ON {s}.records (attempt, position);
 CREATE INDEX records_held ON {s}.records (position) WHERE kind = 'held';
 
--- The end of the records. Its one row is the lock behind which all nodes append, one transaction after the other.
+-- The end of the records. All nodes append behind one lock, one transaction after the other.
 CREATE TABLE {s}.head (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     position bigint NOT NULL CHECK (position >= 0)

@@ -233,12 +233,16 @@ async fn a_node_that_hangs_at_the_head_holds_up_the_others_no_longer_than_their_
     let ledger = builder.patience(patience).connect(NoTls).await.unwrap();
     let gateway = TestGateway::new().unwrap();
     let expected = open(&ledger, &gateway, "order-1").await;
+    // A store that applied something in its own transaction, and does not come to the end of it.
+    let theirs = open(&ledger, &gateway, "order-2").await;
+    let event = gateway.prove(&paid(&theirs), now()).unwrap();
+    let judgement = ledger.attempt(&theirs.attempt).await.unwrap().unwrap().judge(event);
     let mut other = super::client(&server).await;
-    let hangs = other.transaction().await.unwrap();
-    hangs
-        .execute(&format!("SELECT FROM {schema}.head FOR UPDATE"), &[])
-        .await
-        .unwrap();
+    let mut hangs = other.transaction().await.unwrap();
+    assert_eq!(
+        ledger.apply_in(&mut hangs, &judgement, now()).await.unwrap(),
+        Applied::Now
+    );
     let clock = Instant::now();
     for _ in 0..3 {
         let error = deliver(&ledger, &gateway, &paid(&expected)).await.unwrap_err();
