@@ -15,10 +15,11 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::{deliver, node, now, open, paid, said};
 
-/// A way to the server that can be made to lose the answer to a commit.
+/// A way to the server that can be made to lose the answer to a commit, or to stand still before one.
 struct Way {
     config: Config,
     loses_answers: Arc<AtomicBool>,
+    freezes: Arc<AtomicBool>,
     _folder: tempfile::TempDir,
 }
 
@@ -33,11 +34,12 @@ impl Way {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
         let loses_answers = Arc::new(AtomicBool::new(false));
-        let loses = Arc::clone(&loses_answers);
+        let freezes = Arc::new(AtomicBool::new(false));
+        let faults = [Arc::clone(&loses_answers), Arc::clone(&freezes)];
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let far = UnixStream::connect(&real).await.unwrap();
-                tokio::spawn(relay(near, far, Arc::clone(&loses)));
+                tokio::spawn(relay(near, far, faults.clone()));
             }
         });
         let mut config = Config::new();
@@ -48,12 +50,13 @@ impl Way {
         Self {
             config,
             loses_answers,
+            freezes,
             _folder: folder,
         }
     }
 }
 
-async fn relay(near: UnixStream, far: UnixStream, loses: Arc<AtomicBool>) {
+async fn relay(near: UnixStream, far: UnixStream, [loses, freezes]: [Arc<AtomicBool>; 2]) {
     let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.into_split(), far.into_split());
     let lost = Arc::new(AtomicBool::new(false));
     let answers_lost = Arc::clone(&lost);
@@ -69,6 +72,9 @@ async fn relay(near: UnixStream, far: UnixStream, loses: Arc<AtomicBool>) {
         let mut buffer = [0; 8192];
         while let Ok(length @ 1..) = from_near.read(&mut buffer).await {
             let says_commit = buffer[..length].windows(7).any(|word| word == b"COMMIT\0");
+            if says_commit && freezes.swap(false, Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             if says_commit && loses.swap(false, Ordering::SeqCst) {
                 lost.store(true, Ordering::SeqCst);
             }
@@ -262,6 +268,45 @@ async fn a_node_that_hangs_at_the_head_holds_up_the_others_no_longer_than_their_
         Applied::Now
     );
     ledger.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_before_its_commit_is_cut_off_by_the_server() {
+    let Some(server) = super::server() else { return };
+    let way = Way::to(&server);
+    let schema = super::schema("faults");
+    let slow = node(&way.config, &schema).patience(Duration::from_secs(1));
+    let slow = Arc::new(slow.connect(NoTls).await.unwrap());
+    let [other] = super::nodes(&server, &schema).await;
+    let gateway = Arc::new(TestGateway::new().unwrap());
+    let theirs = open(slow.as_ref(), &gateway, "order-1").await;
+    let ours = open(other.as_ref(), &gateway, "order-2").await;
+    way.freezes.store(true, Ordering::SeqCst);
+    let stuck = tokio::spawn({
+        let (slow, gateway, said) = (Arc::clone(&slow), Arc::clone(&gateway), paid(&theirs));
+        async move { deliver(slow.as_ref(), &gateway, &said).await }
+    });
+    while way.freezes.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // It holds the head, and its connection stays open: only the server can end this.
+    let clock = Instant::now();
+    assert_eq!(
+        deliver(other.as_ref(), &gateway, &paid(&ours)).await.unwrap(),
+        Applied::Now
+    );
+    let waited = clock.elapsed();
+    assert!(
+        waited > Duration::from_millis(300) && waited < Duration::from_secs(4),
+        "{waited:?}"
+    );
+    assert!(stuck.await.unwrap().is_err());
+    // What it had not committed is not there, and its repeat is the first.
+    assert_eq!(
+        deliver(slow.as_ref(), &gateway, &paid(&theirs)).await.unwrap(),
+        Applied::Now
+    );
+    other.check().await.unwrap();
 }
 
 #[tokio::test]
