@@ -12,5 +12,8 @@ pub mod glossary {}
 #[doc = include_str!("records.md")]
 pub mod records {}
 
+#[doc = include_str!("postgres.md")]
+pub mod postgres {}
+
 #[doc = include_str!("peers.md")]
 pub mod peers {}
