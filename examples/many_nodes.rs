@@ -308,8 +308,8 @@ async fn sell(database: &str) -> Result<bool, Failure> {
         done??;
     }
     println!(
-        "sold       {} orders in {:.1?}; {} were sent to the other node, {} buttons were pressed at both nodes at once, {} returns went \
-         to the dead node",
+        "sold       {} orders in {:.1?}; {} were sent to the other node, \
+         {} buttons were pressed at both nodes at once, {} returns went to the dead node",
         seen.paid.load(Ordering::SeqCst),
         start.elapsed(),
         seen.other_node.load(Ordering::SeqCst),
