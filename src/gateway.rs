@@ -66,8 +66,43 @@ pub trait Gateway: fmt::Debug + Send + Sync + 'static {
         at: SystemTime,
     ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>>;
 
+    /// Can it still tell a genuine message from another? Without any network: a signed message of its documents is taken, the
+    /// same with one byte changed is not, and what the configured key signs at this time is taken.
+    fn self_check(&self, at: SystemTime) -> Result<(), SelfCheckError>;
+
+    /// How far the gateway's clock was ahead of this machine's when it answered last, in seconds; negative if it was behind.
+    /// `None` before the first answer, and for a gateway that is never asked.
+    fn clock_ahead(&self) -> Option<i64>;
+
     /// What else it can do.
     fn abilities(&self) -> Abilities<'_>;
+}
+
+/// What a gateway can no longer do, by its own check. Nothing is to be trusted until somebody has looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelfCheckError {
+    /// A genuine message of the documents was refused.
+    #[error("a genuine message of the gateway's documents was refused: do not reopen with this build")]
+    Known,
+    /// A changed message was taken.
+    #[error("a changed message was taken as genuine: do not reopen with this build")]
+    Changed,
+    /// What the configured key signs was refused.
+    #[error("what the configured key signs was refused: look at the keys and at the times until which they count")]
+    OwnKey,
+}
+
+impl SelfCheckError {
+    /// The verdict over the three messages: whether each was taken.
+    pub fn judge(known: bool, changed: bool, own: bool) -> Result<(), Self> {
+        match (known, changed, own) {
+            (_, true, _) => Err(Self::Changed),
+            (false, ..) => Err(Self::Known),
+            (_, _, false) => Err(Self::OwnKey),
+            (true, false, true) => Ok(()),
+        }
+    }
 }
 
 /// What an attempt looks like at one gateway.
@@ -292,6 +327,14 @@ impl<G: Gateway + ?Sized> Gateway for Arc<G> {
         at: SystemTime,
     ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>> {
         (**self).status(attempt, at)
+    }
+
+    fn self_check(&self, at: SystemTime) -> Result<(), SelfCheckError> {
+        (**self).self_check(at)
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        (**self).clock_ahead()
     }
 
     fn abilities(&self) -> Abilities<'_> {

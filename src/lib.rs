@@ -76,10 +76,12 @@ mod money;
 mod payment;
 mod redirect;
 mod reference;
+pub mod report;
 mod secret;
 pub mod sign;
 mod trace;
 pub mod transport;
+mod utc;
 mod verified;
 #[cfg(feature = "__xml")]
 mod xml;
@@ -94,7 +96,9 @@ pub use self::clock::{Clock, SystemClock};
 pub use self::error::{ConfigError, Error, ErrorKind, Outcome, VerifyError};
 pub use self::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
 pub use self::form::{FormBody, FormError, Params, path_segment};
-pub use self::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Gateways, Refund, RefundReceipt, Void};
+pub use self::gateway::{
+    Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Gateways, Refund, RefundReceipt, SelfCheckError, Void,
+};
 pub use self::guard::{CardDataKind, CardDataSighted, check_name, check_text};
 pub use self::ledger::{Accepted, Applied, ExpectedPayment, Judgement, Ledger, Mismatch, StoreError};
 pub use self::money::{Currency, Money, MoneyError};
@@ -104,7 +108,7 @@ pub use self::reference::{
     AttemptReference, CustomerReference, Environment, EventId, FulfilmentKey, GatewayId, GatewayReference,
     IdempotencyKey, MerchantAccount, MerchantReference, RandomError, ReferenceError, ReferenceFormat, ReturnToken,
 };
-pub use self::secret::{ApiKey, SecretError, SharedToken, SigningKey};
+pub use self::secret::{ApiKey, CheckpointKey, SecretError, SharedToken, SigningKey};
 pub use self::verified::{EvidenceDigest, KeySlot, Trust, Verified};
 
 /// The README's example, compiled and run with the other documentation tests.

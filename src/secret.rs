@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`SigningKey`] | key of a keyed hash | proof: the sender knew it |
 //! | [`ApiKey`] | credential we send | asking and ordering in our name |
+//! | [`CheckpointKey`] | key of checkpoints, kept elsewhere | proof: the ledger went so far |
 //! | [`SharedToken`] | fixed value they send | a hint: it shows who called, not what is true |
 
 use std::fmt;
@@ -59,14 +60,14 @@ const PLACEHOLDERS: &[&str] = &[
     "...",
 ];
 
-fn check(text: &str) -> Result<(), SecretError> {
+fn check(text: &str, shortest: usize) -> Result<(), SecretError> {
     if text.trim().is_empty() {
         return Err(SecretError::Blank);
     }
     if text.trim() != text || text.chars().any(char::is_control) {
         return Err(SecretError::WhiteSpace);
     }
-    if text.len() < SHORTEST {
+    if text.len() < shortest {
         return Err(SecretError::TooShort);
     }
     let mut bytes = text.bytes();
@@ -80,6 +81,9 @@ fn check(text: &str) -> Result<(), SecretError> {
 
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident) => {
+        secret! { $(#[$doc])* (SHORTEST) $name }
+    };
+    ($(#[$doc:meta])* ($shortest:expr) $name:ident) => {
         $(#[$doc])*
         #[derive(Clone)]
         pub struct $name(SecretString);
@@ -88,7 +92,7 @@ macro_rules! secret {
             /// Takes the secret, whole and as the gateway shows it. Blank, clipped and placeholder values are refused.
             pub fn new(text: impl Into<String>) -> Result<Self, SecretError> {
                 let secret = SecretString::from(text.into());
-                check(secret.expose_secret())?;
+                check(secret.expose_secret(), $shortest)?;
                 Ok(Self(secret))
             }
 
@@ -119,6 +123,12 @@ secret! {
     /// A fixed value that the gateway sends with every message. It shows who called at best, so a match gives a hint to
     /// ask the gateway and never a proof (PAY-39).
     SharedToken
+}
+
+secret! {
+    /// The key of [`Checkpoint`](crate::ledger::Checkpoint)s. It is the store's own and lives on another machine than the ledger:
+    /// whoever has both can write the past anew. At least 32 characters.
+    (32) CheckpointKey
 }
 
 impl SharedToken {

@@ -82,6 +82,15 @@ impl Cashier {
             notice!(gateway = %gateway.id(), "a message about nothing of ours was ignored");
             return Ok(());
         };
+        if self.0.ledger.mode().await?.asks_first.is_some() {
+            // The key may be known to somebody else: what it signed is a reason to ask, and nothing more (PAY-67).
+            notice!(attempt = %attempt.reference(), "a signed callback is asked about before anything is applied");
+            return if attempt.status.is_final() {
+                Ok(())
+            } else {
+                self.ask_soon(&attempt).await
+            };
+        }
         let applied = self.take_evidence(&attempt, event).await?;
         notice!(attempt = %attempt.reference(), applied = %Shown(applied), "a callback was applied");
         if matches!(applied, Applied::Ask(_)) {

@@ -7,7 +7,9 @@ use super::Cashier;
 use crate::checkout::{Checkout, CheckoutRequest};
 use crate::error::{Error, Outcome};
 use crate::gateway::Gateway;
-use crate::ledger::{Binding, CloseReason, Expected, ExpectedPayment, Opened, PlanError, StoreError, StoredAttempt};
+use crate::ledger::{
+    Binding, CloseReason, Expected, ExpectedPayment, Opened, PlanError, StoreError, StoredAttempt, Switched,
+};
 use crate::payment::PaymentStatus;
 use crate::redirect::Redirect;
 use crate::reference::{AttemptReference, GatewayId};
@@ -23,6 +25,9 @@ pub enum OpenError {
     /// The request cannot be asked of this gateway. Nothing was written and nothing was sent.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The store takes no new payments at the moment. Show the shopper so: it is nobody's fault, and it may take a while.
+    #[error("the store takes no new payments at the moment")]
+    Stopped(Switched),
     /// The order is paid. Show the shopper so.
     #[error("the order is paid already")]
     AlreadyPaid(AttemptReference),
@@ -71,6 +76,7 @@ impl Cashier {
             match self.0.ledger.expect(&expected).await? {
                 Expected::Written => return self.send(gateway, &expected, request, true).await,
                 Expected::Paid(attempt) => return Err(OpenError::AlreadyPaid(attempt)),
+                Expected::Stopped(stopped) => return Err(OpenError::Stopped(stopped)),
                 Expected::Open(open) if self.is_same(&open, gateway, request) => {
                     match self.once_more(gateway, &open, request).await {
                         // A page that nobody has the way to is closed, where the gateway can, and another one is made.

@@ -9,18 +9,28 @@
 //!
 //! [`Ledger`] is the trait behind which it is kept; [`rules`] holds the decisions, so that every backend decides alike.
 
+pub mod chain;
+mod checkpoint;
 mod expected;
 mod judgement;
+mod mode;
 mod record;
 pub mod rules;
+pub mod verify;
+mod window;
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+pub use self::chain::{Break, BreakReason, Digest, Head, KeptRecord};
+pub use self::checkpoint::{Checkpoint, CheckpointError};
 pub use self::expected::{ExpectedPayment, PlanError, StoredAttempt};
 pub use self::judgement::{Accepted, AskReason, Contradiction, Judgement, Mismatch, News, Rejected};
+pub use self::mode::{Mode, ModeChange, Switch, SwitchText, SwitchTextError, Switched};
 pub use self::record::{HeldEvidence, Note, Record, RecordKind};
+pub use self::verify::{ChainCheck, verify};
+pub use self::window::{Window, WindowCursor, WindowError, WindowRow};
 use crate::checkout::ContentDigest;
 use crate::event::Subject;
 use crate::money::Money;
@@ -35,8 +45,8 @@ use crate::transport::BoxFuture;
 /// Every backend passes the shared suite in [`conformance`](crate::conformance) (feature `conformance`). No card data, no
 /// callback body and no header is ever handed to it: typed fields and a keyed digest only (PAY-59).
 pub trait Ledger: fmt::Debug + Send + Sync + 'static {
-    /// Writes down what is expected, before anything leaves. Refused if the order is paid already, or if another attempt
-    /// of it could still be paid; both in one transaction with the writing, so that of two callers one writes.
+    /// Writes down what is expected, before anything leaves. Refused while the store is stopped, if the order is paid already, or if another attempt
+    /// of it could still be paid; all in one transaction with the writing, so that of two callers one writes.
     ///
     /// The attempt is written as [`StoredAttempt::new`] has it, so it is due to be asked about by itself from the start:
     /// a process that dies right afterwards leaves nothing behind that nobody asks about.
@@ -126,6 +136,87 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
         &'a self,
         order: &'a MerchantReference,
     ) -> BoxFuture<'a, Result<Option<Fulfilment>, StoreError>>;
+
+    /// What the store does at the moment, on every node.
+    fn mode(&self) -> BoxFuture<'_, Result<Mode, StoreError>>;
+
+    /// Turns the switch and writes that down, in one transaction. Gives the mode that holds from now on.
+    fn set_mode<'a>(&'a self, change: &'a ModeChange, at: SystemTime) -> BoxFuture<'a, Result<Mode, StoreError>>;
+
+    /// Writes down something about the whole store.
+    fn note_store<'a>(&'a self, note: &'a StoreNote, at: SystemTime) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// How far the ledger goes.
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>>;
+
+    /// The records behind a position, in order, exactly as they are kept.
+    fn records(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<KeptRecord>, StoreError>>;
+
+    /// The attempts behind a place, in the order in which they were written, each with its place.
+    fn attempts_after(
+        &self,
+        after: u64,
+        which: Which,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, StoredAttempt)>, StoreError>>;
+
+    /// The attempts with which something happened in a window, each once, in the order of the first such record; from behind
+    /// `after` on.
+    fn window<'a>(
+        &'a self,
+        window: &'a Window,
+        after: Option<WindowCursor>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<WindowRow>, StoreError>>;
+
+    /// The lowest and the highest position of the records of a window, if it has any.
+    fn window_span<'a>(&'a self, window: &'a Window) -> BoxFuture<'a, Result<Option<(u64, u64)>, StoreError>>;
+}
+
+/// Which attempts are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that are not over: they can still be paid.
+    Open,
+}
+
+/// Something about the whole store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreNote {
+    /// Other keys are in use.
+    KeysChanged {
+        /// Of which gateway.
+        gateway: GatewayId,
+        /// Of which account.
+        account: MerchantAccount,
+        /// Who changed them.
+        actor: SwitchText,
+        /// A label that the store gave: never a key, nor a part of one.
+        label: SwitchText,
+    },
+}
+
+impl StoreNote {
+    /// The record it becomes.
+    #[must_use]
+    pub fn record(&self) -> RecordKind {
+        match self.clone() {
+            Self::KeysChanged {
+                gateway,
+                account,
+                actor,
+                label,
+            } => RecordKind::KeysChanged {
+                gateway,
+                account,
+                actor,
+                label,
+            },
+        }
+    }
 }
 
 /// What became of an expectation.
@@ -138,6 +229,8 @@ pub enum Expected {
     Open(Box<StoredAttempt>),
     /// The order is paid. Nothing was written.
     Paid(AttemptReference),
+    /// The store takes no new checkouts. Nothing was written.
+    Stopped(Switched),
 }
 
 /// What the gateway called a checkout.

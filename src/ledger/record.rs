@@ -3,8 +3,10 @@
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::ExpectedPayment;
+use super::mode::{Switch, SwitchText};
 use crate::money::Money;
 use crate::payment::{GatewayWord, PaymentStatus};
 use crate::reference::{
@@ -21,8 +23,8 @@ pub struct Record {
     pub position: u64,
     /// When.
     pub at: SystemTime,
-    /// Which attempt.
-    pub attempt: AttemptReference,
+    /// Which attempt; none if it is about the whole store.
+    pub attempt: Option<AttemptReference>,
     /// What.
     pub kind: RecordKind,
 }
@@ -30,7 +32,7 @@ pub struct Record {
 impl Record {
     /// A record, for ledgers.
     #[must_use]
-    pub fn new(position: u64, at: SystemTime, attempt: AttemptReference, kind: RecordKind) -> Self {
+    pub fn new(position: u64, at: SystemTime, attempt: Option<AttemptReference>, kind: RecordKind) -> Self {
         Self {
             position,
             at,
@@ -57,6 +59,9 @@ pub enum RecordKind {
         environment: Environment,
         /// What is to be paid.
         amount: Money,
+        /// SHA-256 over everything that was written down, as JSON, in hex: the page's end, the customer and the rest cannot be
+        /// changed either.
+        whole: String,
     },
     /// The gateway made a hosted payment page.
     Opened {
@@ -129,6 +134,26 @@ pub enum RecordKind {
         /// The right.
         key: FulfilmentKey,
     },
+    /// The switch was turned.
+    ModeChanged {
+        /// Which way.
+        switch: Switch,
+        /// Who.
+        actor: SwitchText,
+        /// Why.
+        reason: SwitchText,
+    },
+    /// Other keys are in use.
+    KeysChanged {
+        /// Of which gateway.
+        gateway: GatewayId,
+        /// Of which account.
+        account: MerchantAccount,
+        /// Who changed them.
+        actor: SwitchText,
+        /// A label that the store gave: never a key, nor a part of one.
+        label: SwitchText,
+    },
 }
 
 impl RecordKind {
@@ -141,6 +166,7 @@ impl RecordKind {
             account: expected.account.clone(),
             environment: expected.environment,
             amount: expected.amount,
+            whole: whole(expected),
         }
     }
 
@@ -158,8 +184,17 @@ impl RecordKind {
             Self::Held { .. } => "held",
             Self::Fulfilment { .. } => "fulfilment",
             Self::Fulfilled { .. } => "fulfilled",
+            Self::ModeChanged { .. } => "mode_changed",
+            Self::KeysChanged { .. } => "keys_changed",
         }
     }
+}
+
+/// The digest of everything that was written down about an attempt.
+pub(crate) fn whole(expected: &ExpectedPayment) -> String {
+    // Writing it as JSON cannot fail: it has neither odd keys nor odd numbers.
+    let json = serde_json::to_vec(expected).unwrap_or_default();
+    base16ct::lower::encode_string(&Sha256::digest(json))
 }
 
 /// Something of little weight, remembered once per attempt.
@@ -211,11 +246,7 @@ pub struct HeldEvidence {
 impl HeldEvidence {
     /// Held evidence, for ledgers.
     #[must_use]
-    pub fn new(order: MerchantReference, record: Record) -> Self {
-        Self {
-            attempt: record.attempt.clone(),
-            order,
-            record,
-        }
+    pub fn new(attempt: AttemptReference, order: MerchantReference, record: Record) -> Self {
+        Self { attempt, order, record }
     }
 }

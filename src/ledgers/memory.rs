@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::time::{kept, lease_end};
+use super::time::{kept, lease_end, micros};
 use crate::event::Subject;
 use crate::ledger::rules::{self, Situation};
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, HeldEvidence, Judgement,
-    Ledger, Note, Opened, Record, RecordKind, StoreError, StoredAttempt,
+    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence, Judgement,
+    KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, RecordKind, StoreError, StoreNote, StoredAttempt,
+    Which, Window, WindowCursor, WindowRow,
 };
 use crate::payment::PaymentStatus;
 use crate::reference::{
@@ -89,7 +90,7 @@ impl Ledger for MemoryLedger {
                 row.attempt.next_ask = None;
                 row.ask_lease_until = None;
                 let refused = why == CloseReason::Refused;
-                state.record(at, attempt, RecordKind::Closed { refused });
+                state.record(at, Some(attempt), RecordKind::Closed { refused })?;
             }
             Ok(())
         })
@@ -157,7 +158,7 @@ impl Ledger for MemoryLedger {
             state.row(attempt)?;
             let first = state.notes.insert((attempt.clone(), note));
             if first {
-                state.record(at, attempt, note.record());
+                state.record(at, Some(attempt), note.record())?;
             }
             Ok(first)
         })
@@ -191,7 +192,7 @@ impl Ledger for MemoryLedger {
             }
             fulfilment.done_at = Some(at);
             let attempt = fulfilment.attempt.clone();
-            state.record(at, &attempt, RecordKind::Fulfilled { key: key.clone() });
+            state.record(at, Some(&attempt), RecordKind::Fulfilled { key: key.clone() })?;
             Ok(true)
         })
     }
@@ -211,19 +212,17 @@ impl Ledger for MemoryLedger {
     }
 
     fn timeline<'a>(&'a self, attempt: &'a AttemptReference) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
-        self.turn(move |state| {
-            let own = state.records.iter().filter(|record| record.attempt == *attempt);
-            Ok(own.cloned().collect())
-        })
+        self.turn(move |state| Ok(state.timeline(attempt)))
     }
 
     fn held(&self, limit: usize) -> BoxFuture<'_, Result<Vec<HeldEvidence>, StoreError>> {
         self.turn(move |state| {
-            let held = state.records.iter().rev();
+            let held = state.records.iter().rev().map(|(record, _)| record);
             let held = held.filter(|record| matches!(record.kind, RecordKind::Held { .. }));
             let evidence = |record: &Record| {
-                let order = state.attempts.get(&record.attempt)?.attempt.expected.order.clone();
-                Some(HeldEvidence::new(order, record.clone()))
+                let attempt = record.attempt.clone()?;
+                let order = state.attempts.get(&attempt)?.attempt.expected.order.clone();
+                Some(HeldEvidence::new(attempt, order, record.clone()))
             };
             Ok(held.take(limit).filter_map(evidence).collect())
         })
@@ -234,6 +233,86 @@ impl Ledger for MemoryLedger {
         order: &'a MerchantReference,
     ) -> BoxFuture<'a, Result<Option<Fulfilment>, StoreError>> {
         self.turn(move |state| Ok(state.right_of(order).cloned()))
+    }
+
+    fn mode(&self) -> BoxFuture<'_, Result<Mode, StoreError>> {
+        self.turn(|state| Ok(state.mode.clone()))
+    }
+
+    fn set_mode<'a>(&'a self, change: &'a ModeChange, at: SystemTime) -> BoxFuture<'a, Result<Mode, StoreError>> {
+        self.turn(move |state| {
+            let at = kept(at)?;
+            let ModeChange { switch, actor, reason } = change.clone();
+            state.record(at, None, RecordKind::ModeChanged { switch, actor, reason })?;
+            state.mode = state.mode.after(change, at);
+            Ok(state.mode.clone())
+        })
+    }
+
+    fn note_store<'a>(&'a self, note: &'a StoreNote, at: SystemTime) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.turn(move |state| state.record(kept(at)?, None, note.record()))
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        self.turn(|state| Ok(state.head()))
+    }
+
+    fn records(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<KeptRecord>, StoreError>> {
+        self.turn(move |state| {
+            let behind = state.records.iter().filter(|(record, _)| record.position > after);
+            Ok(behind.take(limit).map(|(_, kept)| kept.clone()).collect())
+        })
+    }
+
+    fn attempts_after(
+        &self,
+        after: u64,
+        which: Which,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, StoredAttempt)>, StoreError>> {
+        self.turn(move |state| {
+            let placed = (1_u64..).zip(&state.written).filter(|(place, _)| *place > after);
+            let stored = placed.filter_map(|(place, attempt)| Some((place, state.stored(attempt)?)));
+            let wanted = stored.filter(|(_, attempt)| which == Which::All || !attempt.status.is_final());
+            Ok(wanted.take(limit).collect())
+        })
+    }
+
+    fn window<'a>(
+        &'a self,
+        window: &'a Window,
+        after: Option<WindowCursor>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<WindowRow>, StoreError>> {
+        self.turn(move |state| {
+            let mut firsts: HashMap<&AttemptReference, WindowCursor> = HashMap::new();
+            for (record, kept) in &state.records {
+                let Some(attempt) = record.attempt.as_ref().filter(|_| window.contains(record.at)) else {
+                    continue;
+                };
+                let cursor = WindowCursor {
+                    at_micros: kept.at_micros,
+                    position: record.position,
+                };
+                let first = firsts.entry(attempt).or_insert(cursor);
+                *first = cursor.min(*first);
+            }
+            let mut rows: Vec<_> = firsts.into_iter().map(|(attempt, cursor)| (cursor, attempt)).collect();
+            rows.retain(|(cursor, _)| after.is_none_or(|after| *cursor > after));
+            rows.sort_by_key(|(cursor, _)| *cursor);
+            let row = |(cursor, attempt): (WindowCursor, &AttemptReference)| {
+                Some(WindowRow::new(cursor, state.stored(attempt)?, state.timeline(attempt)))
+            };
+            Ok(rows.into_iter().take(limit).filter_map(row).collect())
+        })
+    }
+
+    fn window_span<'a>(&'a self, window: &'a Window) -> BoxFuture<'a, Result<Option<(u64, u64)>, StoreError>> {
+        self.turn(move |state| {
+            let inside = state.records.iter().filter(|(record, _)| window.contains(record.at));
+            let positions = inside.map(|(record, _)| record.position);
+            Ok(positions.clone().min().zip(positions.max()))
+        })
     }
 }
 
@@ -249,7 +328,9 @@ struct State {
     rights: Vec<Right>,
     heard: HashSet<(AttemptReference, EventId)>,
     notes: HashSet<(AttemptReference, Note)>,
-    records: Vec<Record>,
+    /// Each as it is read, and as it is kept.
+    records: Vec<(Record, KeptRecord)>,
+    mode: Mode,
 }
 
 struct Row {
@@ -275,6 +356,9 @@ impl State {
         let mut attempt = StoredAttempt::new(expected.clone());
         attempt.expires_at = kept(attempt.expires_at)?;
         attempt.next_ask = attempt.next_ask.map(kept).transpose()?;
+        if let Some(stopped) = &self.mode.stopped {
+            return Ok(Expected::Stopped(stopped.clone()));
+        }
         if let Some(paid) = self.right_of(&expected.order) {
             return Ok(Expected::Paid(paid.attempt.clone()));
         }
@@ -291,7 +375,7 @@ impl State {
         };
         self.attempts.insert(expected.attempt.clone(), row);
         self.written.push(expected.attempt.clone());
-        self.record(at, &expected.attempt, RecordKind::expected(expected));
+        self.record(at, Some(&expected.attempt), RecordKind::expected(expected))?;
         Ok(Expected::Written)
     }
 
@@ -323,7 +407,7 @@ impl State {
         row.attempt.expires_at = expires_at.unwrap_or(row.attempt.expires_at);
         row.attempt.link = row.attempt.link.take().or_else(|| opened.link.clone());
         let checkout = row.attempt.checkout.clone();
-        self.record(at, attempt, RecordKind::Opened { checkout });
+        self.record(at, Some(attempt), RecordKind::Opened { checkout })?;
         Ok(binding)
     }
 
@@ -373,7 +457,7 @@ impl State {
         }
         self.heard.insert(heard);
         for kind in decision.records {
-            self.record(at, attempt, kind);
+            self.record(at, Some(attempt), kind)?;
         }
         Ok(decision.verdict)
     }
@@ -443,8 +527,41 @@ impl State {
     }
 
     /// The one place where a record is written.
-    fn record(&mut self, at: SystemTime, attempt: &AttemptReference, kind: RecordKind) {
-        let position = u64::try_from(self.records.len()).unwrap_or(u64::MAX).saturating_add(1);
-        self.records.push(Record::new(position, at, attempt.clone(), kind));
+    fn record(
+        &mut self,
+        at: SystemTime,
+        attempt: Option<&AttemptReference>,
+        kind: RecordKind,
+    ) -> Result<(), StoreError> {
+        let body =
+            serde_json::to_string(&kind).map_err(|error| StoreError::new("a record cannot be written", error))?;
+        let at_micros = micros(at)?;
+        let (name, word) = (attempt.map(AttemptReference::as_str), kind.as_str());
+        let head = self.head().then(at_micros, name, word, &body);
+        let kept = KeptRecord {
+            position: head.count,
+            at_micros,
+            attempt: name.map(str::to_owned),
+            kind: word.to_owned(),
+            body,
+            digest: head.digest,
+        };
+        self.records
+            .push((Record::new(head.count, at, attempt.cloned(), kind), kept));
+        Ok(())
+    }
+
+    fn head(&self) -> Head {
+        self.records.last().map_or_else(Head::empty, |(_, kept)| Head {
+            count: kept.position,
+            digest: kept.digest,
+        })
+    }
+
+    fn timeline(&self, attempt: &AttemptReference) -> Vec<Record> {
+        let own = self.records.iter().map(|(record, _)| record);
+        own.filter(|record| record.attempt.as_ref() == Some(attempt))
+            .cloned()
+            .collect()
     }
 }

@@ -12,6 +12,13 @@ pub(super) fn micros(at: SystemTime) -> Result<i64, StoreError> {
     i64::try_from(since.as_micros()).map_err(|_| StoreError::missing("a time is too far in the future to be kept"))
 }
 
+/// The first whole microsecond that is not before this time: the bound of a window.
+pub(super) fn micros_up(at: SystemTime) -> Result<i64, StoreError> {
+    let whole = micros(at)?;
+    let up = time_of(whole)? < at;
+    Ok(whole.saturating_add(i64::from(up)))
+}
+
 /// The time that was kept.
 pub(super) fn time_of(micros: i64) -> Result<SystemTime, StoreError> {
     u64::try_from(micros)

@@ -75,9 +75,25 @@ pub(super) enum Flaw {
     Holder,
 }
 
+/// Which cards a simulator takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The test cards, with codes of three or four digits.
+    #[default]
+    Test,
+    /// Besides them every number that begins like the first of them, and codes of up to twelve digits: so many different ones
+    /// that a search for them elsewhere cannot find one by chance. They are paid at once.
+    Marked,
+}
+
 impl Typed<'_> {
-    /// Reads the card; `year` and `month` are today's.
-    pub(super) fn read(&self, year: i64, month: u32) -> Result<Presented, Flaw> {
+    /// Reads the card; `now` is in seconds since 1970.
+    pub(super) fn read(&self, now: i64, taken: Taken) -> Result<Presented, Flaw> {
+        let (year, month) = year_and_month(now);
+        self.read_in(year, month, taken)
+    }
+
+    fn read_in(&self, year: i64, month: u32, taken: Taken) -> Result<Presented, Flaw> {
         let digits: String = self
             .number
             .chars()
@@ -90,6 +106,9 @@ impl Typed<'_> {
             "4242424242424242" => Behaviour::Succeeds,
             "4000000000000002" => Behaviour::Declines,
             "4000002500003155" => Behaviour::AsksForSecure,
+            marked if taken == Taken::Marked && marked.len() == 16 && marked.starts_with("424242") => {
+                Behaviour::Succeeds
+            }
             // A real number must not slip through, let alone work.
             _ => return Err(Flaw::NotATestCard),
         };
@@ -97,7 +116,11 @@ impl Typed<'_> {
             return Err(Flaw::Expiry);
         }
         let code = self.code.trim();
-        if !(3..=4).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+        let longest = match taken {
+            Taken::Test => 4,
+            Taken::Marked => 12,
+        };
+        if !(3..=longest).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Flaw::Code);
         }
         if self.holder.trim().is_empty() {
@@ -188,8 +211,31 @@ mod tests {
             code,
             holder,
         }
-        .read(2026, 11)
+        .read_in(2026, 11, Taken::Test)
         .map(|card| card.behaviour)
+    }
+
+    #[test]
+    fn marked_cards_are_taken_only_where_they_were_asked_for() {
+        let read = |number, code, taken| {
+            let typed = Typed {
+                number,
+                expiry: "12/30",
+                code,
+                holder: "A",
+            };
+            typed.read_in(2026, 11, taken).map(|card| card.behaviour)
+        };
+        let (marked, code) = ("4242 4200 0000 0000", "900000000001");
+        assert_eq!(read(marked, code, Taken::Marked), Ok(Behaviour::Succeeds));
+        assert_eq!(read(marked, "123", Taken::Test), Err(Flaw::NotATestCard));
+        assert_eq!(read("4242424242424242", code, Taken::Test), Err(Flaw::Code));
+        assert_eq!(
+            read("4111 1111 1111 1111", code, Taken::Marked),
+            Err(Flaw::NotATestCard)
+        );
+        assert_eq!(read("4242 4200 0000 0001", code, Taken::Marked), Err(Flaw::Number));
+        assert_eq!(read(marked, "9000000000012", Taken::Marked), Err(Flaw::Code));
     }
 
     #[test]

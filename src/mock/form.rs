@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, SHIFT_JIS, UTF_8};
 
-use super::card::{Flaw, Presented, Typed, year_and_month};
+use super::card::{Flaw, Presented, Taken, Typed};
 
 /// The charset of a gateway's pages and forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,15 +121,14 @@ impl Typing {
     }
 
     /// Reads the card from the form; the number is gone when this returns. `now` is in seconds since 1970.
-    pub(super) fn card(&self, now: i64) -> Result<Presented, Flaw> {
-        let (year, month) = year_and_month(now);
+    pub(super) fn card(&self, now: i64, taken: Taken) -> Result<Presented, Flaw> {
         Typed {
             number: self.value("number"),
             expiry: self.value("expiry"),
             code: self.value("code"),
             holder: self.value("holder"),
         }
-        .read(year, month)
+        .read(now, taken)
     }
 }
 

@@ -217,7 +217,7 @@ impl fmt::Debug for MacVerifier {
     }
 }
 
-fn keyed<M: hmac::Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Option<M> {
+pub(super) fn keyed<M: hmac::Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Option<M> {
     let mut mac = <M as KeyInit>::new_from_slice(key).ok()?;
     for part in parts {
         mac.update(part);

@@ -3,6 +3,8 @@
 #[cfg(feature = "__sha1")]
 mod joined;
 mod mac;
+#[cfg(all(test, feature = "__sha1"))]
+mod wycheproof;
 
 #[cfg(feature = "__sha1")]
 pub use joined::{Joined, JoinedHash};

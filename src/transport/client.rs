@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 
 use super::retry::{Effort, RetryPolicy};
-use super::retry_after::asked_wait;
+use super::retry_after::{asked_wait, clock_ahead};
 use super::{Call, Repeat, RetryAdvice, Transport, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::secret::ApiKey;
@@ -41,13 +42,25 @@ use crate::verified::{Proof, Trust, Verified};
 pub struct Client {
     transport: Arc<dyn Transport>,
     policy: RetryPolicy,
+    /// Seconds that the gateway's clock was ahead when it answered last; `i64::MIN` while that is not known.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Client {
     /// A client over the given transport.
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>, policy: RetryPolicy) -> Self {
-        Self { transport, policy }
+        Self {
+            transport,
+            policy,
+            ahead: Arc::new(AtomicI64::new(i64::MIN)),
+        }
+    }
+
+    /// How far the clock of whoever answers was ahead of this machine's at the last answer that had a date, in seconds.
+    #[must_use]
+    pub fn clock_ahead(&self) -> Option<i64> {
+        Some(self.ahead.load(Ordering::Relaxed)).filter(|seconds| *seconds != i64::MIN)
     }
 
     /// Sends a call and reads its answer.
@@ -88,7 +101,11 @@ impl Client {
             let (again, asked, result) = match sent {
                 Ok(response) => {
                     let body = response.body().clone();
-                    let asked = asked_wait(response.headers(), SystemTime::now());
+                    let now = SystemTime::now();
+                    if let Some(ahead) = clock_ahead(response.headers(), now) {
+                        self.ahead.store(ahead, Ordering::Relaxed);
+                    }
+                    let asked = asked_wait(response.headers(), now);
                     let again = may_repeat(call, &response);
                     (again, asked, call.reply(response).map(|reply| (reply, body)))
                 }
@@ -193,10 +210,15 @@ fn from_transport(error: TransportError) -> Error {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transport, policy } = self;
+        let Self {
+            transport,
+            policy,
+            ahead: _,
+        } = self;
         f.debug_struct("Client")
             .field("transport", transport)
             .field("policy", policy)
+            .field("clock_ahead", &self.clock_ahead())
             .finish()
     }
 }

@@ -8,6 +8,13 @@ use http::header::{DATE, RETRY_AFTER};
 /// Nobody waits longer, and whoever adds it to a clock shall not overflow it.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// How far the clock of whoever wrote this answer is ahead of `now`, in seconds, if the answer has a date.
+pub(super) fn clock_ahead(headers: &HeaderMap, now: SystemTime) -> Option<i64> {
+    let date = headers.get(DATE).and_then(|date| unix_seconds(date.to_str().ok()?))?;
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(date).ok()?.checked_sub(i64::try_from(now).ok()?)
+}
+
 /// The wait that was asked for, a week at most. Of several headers the longest counts; one that cannot be read counts for
 /// nothing, because a default is at hand.
 ///

@@ -11,7 +11,7 @@ use kessai::transport::{BoxFuture, RetryPolicy};
 use kessai::{
     Abilities, Ack, AllowedOrigins, AttemptPlan, Callback, Cashier, Checkout, CheckoutRequest, Environment, Error,
     ErrorKind, ExpectedPayment, Gateway, GatewayId, Ledger, MerchantAccount, OpenError, PaymentEvent, Received,
-    Redirect, RequestError, ReturnHint, Verified, VerifyError,
+    Redirect, RequestError, ReturnHint, SelfCheckError, Verified, VerifyError,
 };
 
 use crate::support::scripted::Scripted;
@@ -60,6 +60,12 @@ impl Gateway for GivesItOnce {
         at: SystemTime,
     ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>> {
         self.0.status(attempt, at)
+    }
+    fn self_check(&self, at: SystemTime) -> Result<(), SelfCheckError> {
+        self.0.self_check(at)
+    }
+    fn clock_ahead(&self) -> Option<i64> {
+        self.0.clock_ahead()
     }
     fn abilities(&self) -> Abilities<'_> {
         self.0.abilities()

@@ -20,6 +20,7 @@ pub(crate) fn told(kind: &RecordKind, lang: Lang) -> (String, String) {
             account,
             environment,
             amount,
+            ..
         } => (
             lang.pick("支払いの予定を記録", "Written down").to_owned(),
             format!(

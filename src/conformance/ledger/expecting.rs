@@ -96,6 +96,7 @@ pub(super) async fn of_many_callers_that_expect_one_order_one_writes(source: &dy
             Expected::Written => written += 1,
             Expected::Open(_) => open += 1,
             Expected::Paid(_) => return Err("nobody paid".to_owned()),
+            Expected::Stopped(_) => return Err("nobody stopped".to_owned()),
         }
     }
     same("written and refused", &(written, open), &(1, 63))

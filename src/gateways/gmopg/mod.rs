@@ -22,7 +22,9 @@ use crate::checkout::{Checkout, CheckoutRequest, RequestError};
 use crate::error::{Error, ErrorKind, VerifyError};
 use crate::event::{PaymentEvent, Received, ReturnHint, Subject};
 use crate::form::Params;
-use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, Void};
+use crate::gateway::{
+    Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, SelfCheckError, Void,
+};
 use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::{Currency, Money};
@@ -240,6 +242,14 @@ impl Gateway for GmoPg {
                 None => map::unused(attempt, &self.config, at).ok_or_else(unreadable),
             })
         })
+    }
+
+    fn self_check(&self, _at: SystemTime) -> Result<(), SelfCheckError> {
+        sign::self_check(&self.config.shop_pass)
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.client.as_ref().and_then(Client::clock_ahead)
     }
 
     fn abilities(&self) -> Abilities<'_> {

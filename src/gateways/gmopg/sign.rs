@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::error::VerifyError;
+use crate::gateway::SelfCheckError;
 use crate::secret::ApiKey;
 
 /// Checks a `result` value and gives the bytes it carries. The text is hashed as it came, before anything is decoded.
@@ -26,6 +27,27 @@ pub(super) fn open_result(result: &str, shop_pass: &ApiKey) -> Result<Vec<u8>, V
         return Err(VerifyError::Mismatch);
     }
     decode(text).ok_or(VerifyError::Payload("the result is not base64"))
+}
+
+/// `ret_paystart_left_page` of the vectors.
+const KNOWN_PASS: &str = "kq7w2x9e";
+const KNOWN_RESULT: &str = concat!(
+    "eyJ0cmFuc2FjdGlvbnJlc3VsdCI6eyJBY2Nlc3NJRCI6IiIsIkFjY2Vzc1Bhc3MiOiIqKioqKioqKioqKioqKioqKioqKioqKioq",
+    "KioqKioqKiIsIk9yZGVySUQiOiJFQzIwMjYxMTAxLTAwMDEyMyIsIlJlc3VsdCI6IlBBWVNUQVJUIiwiUHJvY2Vzc2RhdGUiOiIy",
+    "MDI2MTEwMTEwMTY0MCIsIkVyckNvZGUiOiIiLCJFcnJJbmZvIjoiIiwiUGF5bWV0aG9kIjoiIn19",
+    ".159dfe386664bc91ed59aaefa460bf929bdb0c5bc2807e321a97bf26d94d0fdd"
+);
+
+/// Is the known result taken, is it taken with one byte changed, and is what the configured password signs taken?
+pub(super) fn self_check(shop_pass: &ApiKey) -> Result<(), SelfCheckError> {
+    let known = ApiKey::new(KNOWN_PASS).map_err(|_| SelfCheckError::Known)?;
+    let changed = KNOWN_RESULT.replacen('e', "f", 1);
+    let own = format!("e30.{}", hash_of("e30", shop_pass));
+    SelfCheckError::judge(
+        open_result(KNOWN_RESULT, &known).is_ok(),
+        open_result(&changed, &known).is_ok(),
+        open_result(&own, shop_pass).is_ok(),
+    )
 }
 
 /// Either alphabet, with or without padding: which one GMO-PG uses is unconfirmed, and the hash covers the text as it came.

@@ -22,7 +22,9 @@ use crate::checkout::{Checkout, CheckoutRequest, RequestError};
 use crate::error::{Error, ErrorKind, VerifyError};
 use crate::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
 use crate::form::Params;
-use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, Void};
+use crate::gateway::{
+    Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, SelfCheckError, Void,
+};
 use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::Money;
@@ -162,6 +164,14 @@ impl Gateway for Komoju {
             let call = PaymentCall::new(&self.config, attempt, at)?;
             client.ask(&call, key, at).await
         })
+    }
+
+    fn self_check(&self, at: SystemTime) -> Result<(), SelfCheckError> {
+        sign::self_check(&self.config.signing_keys, at)
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.client.as_ref().and_then(Client::clock_ahead)
     }
 
     fn abilities(&self) -> Abilities<'_> {

@@ -7,10 +7,13 @@
 //! The worked example is `wh_captured_card` in `tests/vectors/komoju.json`. There is no time in it, so age proves nothing
 //! either way: a replay is an event that is known already.
 
+use std::time::SystemTime;
+
 use http::Method;
 
 use crate::callback::Callback;
 use crate::error::VerifyError;
+use crate::gateway::SelfCheckError;
 use crate::sign::{Mac, SigningKeys};
 use crate::verified::Verified;
 
@@ -30,6 +33,31 @@ const TAG: usize = 32;
 #[must_use]
 pub fn signature_header(keys: &SigningKeys, body: &[u8]) -> String {
     base16ct::lower::encode_string(&keys.sign(Mac::HmacSha256, &[body]))
+}
+
+/// `wh_ping` of the vectors.
+const KNOWN_KEY: &str = "whsec-komoju-shared-0123456789abcdef";
+const KNOWN_TAG: &str = "8fab95e58691d80f2ee1e219841e07a4d812ee96f8f54290374eda96c07bebfc";
+const KNOWN_BODY: &[u8] =
+    br#"{"id":"evtping","type":"ping","resource":"event","data":{},"created_at":"2026-11-01T01:00:00Z","reason":null}"#;
+
+/// Is the known message taken, is it taken with one byte changed, and is what the current key signs taken?
+pub(super) fn self_check(keys: &SigningKeys, at: SystemTime) -> Result<(), SelfCheckError> {
+    let taken = |keys: &SigningKeys, tag: &str, body: Vec<u8>| {
+        let request = http::Request::post("/").header(HEADER, tag).body(body.into());
+        let callback = request.ok().and_then(|request| Callback::new(request, at).ok());
+        callback.is_some_and(|callback| verify(&callback, keys).is_ok())
+    };
+    let known = SigningKeys::from_texts([KNOWN_KEY]).map_err(|_| SelfCheckError::Known)?;
+    let mut changed = KNOWN_BODY.to_vec();
+    if let Some(last) = changed.last_mut() {
+        *last ^= 1;
+    }
+    SelfCheckError::judge(
+        taken(&known, KNOWN_TAG, KNOWN_BODY.to_vec()),
+        taken(&known, KNOWN_TAG, changed),
+        taken(keys, &signature_header(keys, b"{}"), b"{}".to_vec()),
+    )
 }
 
 /// Checks the signature over the raw body. Borrows the body and allocates nothing.

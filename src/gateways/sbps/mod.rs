@@ -28,7 +28,7 @@ use crate::charset::RawParams;
 use crate::checkout::{Checkout, CheckoutRequest, RequestError};
 use crate::error::{Error, VerifyError};
 use crate::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
-use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Gateway, Refund, RefundReceipt, Void};
+use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Gateway, Refund, RefundReceipt, SelfCheckError, Void};
 use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::Money;
@@ -195,6 +195,14 @@ impl Gateway for Sbps {
             let call = AskStatus::new(&self.config, api, deal_of(attempt)?, at)?;
             client.ask(&call, &api.password, at).await
         })
+    }
+
+    fn self_check(&self, at: SystemTime) -> Result<(), SelfCheckError> {
+        report::self_check(&self.config.signing_keys, at)
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.client.as_ref().and_then(Client::clock_ahead)
     }
 
     fn abilities(&self) -> Abilities<'_> {

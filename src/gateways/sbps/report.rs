@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::SystemTime;
 
 use http::Method;
 
@@ -19,6 +20,7 @@ use crate::callback::Callback;
 use crate::charset::{self, RawParams, Reading};
 use crate::error::VerifyError;
 use crate::form::FormError;
+use crate::gateway::SelfCheckError;
 use crate::payment::{CaptureMode, PaymentStatus};
 use crate::sign::{Joined, JoinedHash, SigningKeys};
 use crate::verified::Verified;
@@ -183,6 +185,43 @@ fn differs(params: &RawParams<'_>) -> bool {
         .iter()
         .filter_map(|field| params.value(field))
         .any(charset::differs_by_reading)
+}
+
+/// "Published proof for step 4" of the sheet.
+const KNOWN_KEY: &str = "398a58952baf329cac5efbae97ea84ba17028d02";
+const KNOWN_TEXT: &str = "19788001498b1fd98ebeb074ff1d50f2e2720a1a9eb2fced282c5bfc67c2417217ca2682Item ID継続課金9802000020150807161004\
+                          OK803127893246712015080716102120150807161021600";
+const KNOWN_HASH: [u8; 20] = [
+    0xbe, 0x33, 0xa2, 0x3e, 0xc4, 0xb6, 0x1a, 0x34, 0x54, 0x5e, 0x0a, 0x48, 0x5d, 0x08, 0x97, 0xe3, 0x33, 0x83, 0xf4,
+    0xde,
+];
+
+/// Is the published hash taken, is it taken with one byte changed, and is what the current key signs taken?
+pub(super) fn self_check(keys: &SigningKeys, at: SystemTime) -> Result<(), SelfCheckError> {
+    let taken = |keys: &SigningKeys, text: &[u8], hash: &[u8]| {
+        keys.verify_joined(JoinedHash::Sha1KeyLast, Text(text), hash, at)
+            .is_ok()
+    };
+    let known = SigningKeys::from_texts([KNOWN_KEY]).map_err(|_| SelfCheckError::Known)?;
+    let mut changed = KNOWN_TEXT.as_bytes().to_vec();
+    if let Some(last) = changed.last_mut() {
+        *last ^= 1;
+    }
+    let own = keys.hash_joined(JoinedHash::Sha1KeyLast, b"values");
+    SelfCheckError::judge(
+        taken(&known, KNOWN_TEXT.as_bytes(), &KNOWN_HASH),
+        taken(&known, &changed, &KNOWN_HASH),
+        taken(keys, b"values", &own),
+    )
+}
+
+/// Bytes that are joined already.
+struct Text<'a>(&'a [u8]);
+
+impl Joined for Text<'_> {
+    fn joined(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.0)
+    }
 }
 
 /// The `sps_hashcode` of a result with these fields, for a store's own tests and for the mock: what it makes passes the

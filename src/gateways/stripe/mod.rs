@@ -23,7 +23,9 @@ use crate::checkout::{Checkout, CheckoutRequest, RequestError};
 use crate::error::{Error, VerifyError};
 use crate::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
 use crate::form::Params;
-use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, Void};
+use crate::gateway::{
+    Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, SelfCheckError, Void,
+};
 use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::Money;
@@ -154,6 +156,14 @@ impl Gateway for Stripe {
             let call = self.retrieve_session(attempt, at)?;
             self.client()?.ask(&call, &self.config.api_key, at).await
         })
+    }
+
+    fn self_check(&self, at: SystemTime) -> Result<(), SelfCheckError> {
+        sign::self_check(&self.config.signing_keys, at)
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.client.as_ref().and_then(Client::clock_ahead)
     }
 
     fn abilities(&self) -> Abilities<'_> {

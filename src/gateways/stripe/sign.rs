@@ -14,6 +14,7 @@ use http::Method;
 
 use crate::callback::Callback;
 use crate::error::VerifyError;
+use crate::gateway::SelfCheckError;
 use crate::sign::{Mac, SigningKeys};
 use crate::verified::Verified;
 
@@ -41,6 +42,32 @@ pub fn signature_header(keys: &SigningKeys, at: SystemTime, body: &[u8]) -> Stri
     let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let tag = keys.sign(Mac::HmacSha256, &[format!("{seconds}.").as_bytes(), body]);
     format!("t={seconds},v1={}", base16ct::lower::encode_string(&tag))
+}
+
+/// `compact_json_async_succeeded` of the vectors.
+const KNOWN_KEY: &str = "whsec_5WbX2vectorSharedSecretAlpha0123456789";
+const KNOWN_HEADER: &str = "t=1795400100,v1=11d9fd5a1187ddb7ba6fd663dffab018ffd37dc69e774c59d01bed906b0655c8";
+const KNOWN_BODY: &[u8] = include_bytes!("known.json");
+
+/// Is the known message taken, is it taken with one byte changed, and is what the current key signs taken?
+pub(super) fn self_check(keys: &SigningKeys, at: SystemTime) -> Result<(), SelfCheckError> {
+    let taken = |keys: &SigningKeys, at: SystemTime, header: &str, body: Vec<u8>| {
+        let request = http::Request::post("/").header(HEADER, header).body(body.into());
+        let callback = request.ok().and_then(|request| Callback::new(request, at).ok());
+        callback.is_some_and(|callback| verify(&callback, keys, Duration::from_secs(300)).is_ok())
+    };
+    let then = UNIX_EPOCH + Duration::from_secs(1_795_400_100);
+    let known = SigningKeys::from_texts([KNOWN_KEY]).map_err(|_| SelfCheckError::Known)?;
+    let mut changed = KNOWN_BODY.to_vec();
+    if let Some(last) = changed.last_mut() {
+        *last ^= 1;
+    }
+    let own = signature_header(keys, at, b"{}");
+    SelfCheckError::judge(
+        taken(&known, then, KNOWN_HEADER, KNOWN_BODY.to_vec()),
+        taken(&known, then, KNOWN_HEADER, changed),
+        taken(keys, at, &own, b"{}".to_vec()),
+    )
 }
 
 /// Checks the signature over the raw body, then its age. Borrows the body and allocates nothing.

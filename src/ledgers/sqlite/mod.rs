@@ -21,9 +21,11 @@ pub use self::open::OpenError;
 use self::threads::{Readers, Writer};
 use crate::event::Subject;
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, HeldEvidence, Judgement,
-    Ledger, Note, Opened, Record, StoreError, StoredAttempt,
+    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence, Judgement,
+    KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which, Window,
+    WindowCursor, WindowRow,
 };
+use crate::ledgers::time::micros_up;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayId, MerchantAccount, MerchantReference};
 use crate::transport::BoxFuture;
 
@@ -140,6 +142,18 @@ impl From<StoreError> for Trouble {
     }
 }
 
+/// The window in whole microseconds, as times are kept. What lies before 1970 begins in 1970.
+fn bounds(window: &Window) -> Result<(i64, i64), StoreError> {
+    let at = |at: SystemTime| {
+        if at < SystemTime::UNIX_EPOCH {
+            Ok(0)
+        } else {
+            micros_up(at)
+        }
+    };
+    Ok((at(window.from())?, at(window.to())?))
+}
+
 impl Ledger for SqliteLedger {
     fn expect<'a>(&'a self, expected: &'a ExpectedPayment) -> BoxFuture<'a, Result<Expected, StoreError>> {
         let expected = expected.clone();
@@ -254,5 +268,57 @@ impl Ledger for SqliteLedger {
     ) -> BoxFuture<'a, Result<Option<Fulfilment>, StoreError>> {
         let order = order.clone();
         Box::pin(self.readers.run(move |db| read::fulfilment_of(db, &order)))
+    }
+
+    fn mode(&self) -> BoxFuture<'_, Result<Mode, StoreError>> {
+        Box::pin(self.readers.run(read::mode))
+    }
+
+    fn set_mode<'a>(&'a self, change: &'a ModeChange, at: SystemTime) -> BoxFuture<'a, Result<Mode, StoreError>> {
+        let change = change.clone();
+        Box::pin(self.writer.run(move |db| write::set_mode(db, &change, at)))
+    }
+
+    fn note_store<'a>(&'a self, note: &'a StoreNote, at: SystemTime) -> BoxFuture<'a, Result<(), StoreError>> {
+        let note = note.clone();
+        Box::pin(self.writer.run(move |db| write::note_store(db, &note, at)))
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        Box::pin(self.readers.run(read::head))
+    }
+
+    fn records(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<KeptRecord>, StoreError>> {
+        Box::pin(self.readers.run(move |db| read::records(db, after, limit)))
+    }
+
+    fn attempts_after(
+        &self,
+        after: u64,
+        which: Which,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, StoredAttempt)>, StoreError>> {
+        Box::pin(
+            self.readers
+                .run(move |db| read::attempts_after(db, after, which, limit)),
+        )
+    }
+
+    fn window<'a>(
+        &'a self,
+        window: &'a Window,
+        after: Option<WindowCursor>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<WindowRow>, StoreError>> {
+        let window = *window;
+        Box::pin(
+            self.readers
+                .run(move |db| read::window(db, bounds(&window)?, after, limit)),
+        )
+    }
+
+    fn window_span<'a>(&'a self, window: &'a Window) -> BoxFuture<'a, Result<Option<(u64, u64)>, StoreError>> {
+        let window = *window;
+        Box::pin(self.readers.run(move |db| read::window_span(db, bounds(&window)?)))
     }
 }

@@ -4,7 +4,10 @@ use rusqlite::{Connection, Params, Row};
 
 use super::Trouble;
 use crate::event::Subject;
-use crate::ledger::{Fulfilment, HeldEvidence, Record, RecordKind, StoreError, StoredAttempt};
+use crate::ledger::{
+    Digest, Fulfilment, Head, HeldEvidence, KeptRecord, Mode, Record, RecordKind, StoreError, StoredAttempt, Which,
+    WindowCursor, WindowRow,
+};
 use crate::ledgers::time::time_of;
 use crate::payment::PaymentStatus;
 use crate::redirect::KeptLink;
@@ -16,7 +19,7 @@ macro_rules! attempts_where {
     ($rest:literal) => {
         concat!(
             "SELECT attempt, merchant_order, gateway, account, expected, status, checkout, payment, opened, expires_at, \
-             asks, next_ask, link FROM attempts ",
+             asks, next_ask, link, seq FROM attempts ",
             $rest
         )
     };
@@ -152,8 +155,106 @@ pub(super) fn held(db: &Connection, limit: usize) -> Result<Vec<HeldEvidence>, T
                FROM records r JOIN attempts a USING (attempt) WHERE r.kind = 'held' ORDER BY r.position DESC LIMIT ?1";
     all(db, sql, [rows(limit)], |row| {
         let order = reference(row.get(5)?, MerchantReference::new)?;
-        Ok(HeldEvidence::new(order, read_record(row)?))
+        let attempt = reference(row.get(2)?, AttemptReference::new)?;
+        Ok(HeldEvidence::new(attempt, order, read_record(row)?))
     })
+}
+
+pub(super) fn mode(db: &Connection) -> Result<Mode, Trouble> {
+    let body = first(db, "SELECT body FROM mode", (), |row| Ok(row.get::<_, String>(0)?))?;
+    let Some(body) = body else { return Ok(Mode::default()) };
+    Ok(serde_json::from_str(&body).map_err(|_| StoreError::missing("the mode on record has lost its form"))?)
+}
+
+pub(super) fn head(db: &Connection) -> Result<Head, Trouble> {
+    let sql = "SELECT position, digest FROM records ORDER BY position DESC LIMIT 1";
+    let head = first(db, sql, (), |row| {
+        let count = position(row.get(0)?)?;
+        let digest = Digest::from_bytes(row.get(1)?);
+        Ok(Head { count, digest })
+    })?;
+    Ok(head.unwrap_or_else(Head::empty))
+}
+
+/// The records behind a position, as they are kept.
+pub(super) fn records(db: &Connection, after: u64, limit: usize) -> Result<Vec<KeptRecord>, Trouble> {
+    let sql =
+        "SELECT position, at, attempt, kind, body, digest FROM records WHERE position > ?1 ORDER BY position LIMIT ?2";
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    all(db, sql, (after, rows(limit)), |row| {
+        Ok(KeptRecord {
+            position: position(row.get(0)?)?,
+            at_micros: row.get(1)?,
+            attempt: row.get(2)?,
+            kind: row.get(3)?,
+            body: row.get(4)?,
+            digest: Digest::from_bytes(row.get(5)?),
+        })
+    })
+}
+
+/// The attempts behind a place, each with its place.
+pub(super) fn attempts_after(
+    db: &Connection,
+    after: u64,
+    which: Which,
+    limit: usize,
+) -> Result<Vec<(u64, StoredAttempt)>, Trouble> {
+    let sql = match which {
+        Which::All => attempts_where!("WHERE seq > ?1 ORDER BY seq LIMIT ?2"),
+        // The words of the index, so that it is used; that they are those that are not final has a test.
+        Which::Open => attempts_where!(
+            "WHERE status IN ('created', 'pending', 'requires_action', 'authorized', 'unknown') AND seq > ?1 \
+             ORDER BY seq LIMIT ?2"
+        ),
+    };
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    all(db, sql, (after, rows(limit)), |row| {
+        Ok((position(row.get(13)?)?, read_attempt(row)?))
+    })
+}
+
+/// The attempts of a window, each at its first record in it.
+pub(super) fn window(
+    db: &Connection,
+    (from, to): (i64, i64),
+    after: Option<WindowCursor>,
+    limit: usize,
+) -> Result<Vec<WindowRow>, Trouble> {
+    let sql = "SELECT r.at, r.position, r.attempt FROM records r \
+               WHERE r.at >= ?1 AND r.at < ?2 AND (r.at, r.position) > (?3, ?4) AND r.attempt IS NOT NULL \
+               AND NOT EXISTS (SELECT 1 FROM records e WHERE e.attempt = r.attempt AND e.at >= ?1 \
+               AND (e.at, e.position) < (r.at, r.position)) ORDER BY r.at, r.position LIMIT ?5";
+    let after = after.map_or((i64::MIN, 0), |after| {
+        (after.at_micros, i64::try_from(after.position).unwrap_or(i64::MAX))
+    });
+    let firsts = all(db, sql, (from, to, after.0, after.1, rows(limit)), |row| {
+        let cursor = WindowCursor {
+            at_micros: row.get(0)?,
+            position: position(row.get(1)?)?,
+        };
+        Ok((cursor, reference(row.get(2)?, AttemptReference::new)?))
+    })?;
+    let mut found = Vec::with_capacity(firsts.len());
+    for (cursor, name) in firsts {
+        let stored =
+            attempt(db, &name)?.ok_or(StoreError::missing("a record is about an attempt that is not there"))?;
+        found.push(WindowRow::new(cursor, stored, timeline(db, &name)?));
+    }
+    Ok(found)
+}
+
+pub(super) fn window_span(db: &Connection, (from, to): (i64, i64)) -> Result<Option<(u64, u64)>, Trouble> {
+    let sql = "SELECT min(position), max(position) FROM records WHERE at >= ?1 AND at < ?2";
+    let span = first(db, sql, (from, to), |row| {
+        let (low, high): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+        Ok(low.map(position).transpose()?.zip(high.map(position).transpose()?))
+    })?;
+    Ok(span.flatten())
+}
+
+fn position(number: i64) -> Result<u64, Trouble> {
+    Ok(u64::try_from(number).map_err(|_| StoreError::missing("a position on record is none"))?)
 }
 
 /// Is the file whole, and do the records follow each other?
@@ -223,7 +324,10 @@ fn read_record(row: &Row<'_>) -> Result<Record, Trouble> {
     if kind.as_str() != text(row, 3)? {
         return Err(lost().into());
     }
-    let attempt = reference(row.get(2)?, AttemptReference::new)?;
+    let attempt: Option<String> = row.get(2)?;
+    let attempt = attempt
+        .map(|attempt| reference(attempt, AttemptReference::new))
+        .transpose()?;
     Ok(Record::new(position, time_of(row.get(1)?)?, attempt, kind))
 }
 

@@ -23,6 +23,8 @@ CREATE TABLE attempts (
     UNIQUE (gateway, account, payment)
 ) STRICT;
 
+CREATE INDEX attempts_open ON attempts (seq)
+WHERE status IN ('created', 'pending', 'requires_action', 'authorized', 'unknown');
 CREATE INDEX attempts_by_order ON attempts (merchant_order, seq);
 CREATE INDEX attempts_by_next_ask ON attempts (next_ask, seq) WHERE next_ask IS NOT NULL;
 
@@ -79,13 +81,26 @@ CREATE TABLE notes (
 CREATE TABLE records (
     position INTEGER PRIMARY KEY,
     at       INTEGER NOT NULL CHECK (at >= 0),
-    attempt  TEXT    NOT NULL REFERENCES attempts (attempt),
+    -- NULL if it is about the whole store.
+    attempt  TEXT    REFERENCES attempts (attempt),
     kind     TEXT    NOT NULL,
-    body     TEXT    NOT NULL
+    body     TEXT    NOT NULL,
+    -- Over this record and everything before it.
+    digest   BLOB    NOT NULL CHECK (length (digest) = 32)
 ) STRICT;
 
 CREATE INDEX records_by_attempt ON records (attempt, position);
+CREATE INDEX records_by_time ON records (at, position);
 CREATE INDEX records_held ON records (position) WHERE kind = 'held';
+
+-- The switch: one row, once it was turned.
+CREATE TABLE mode (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    body TEXT    NOT NULL
+) STRICT;
+
+CREATE TRIGGER mode_stays BEFORE DELETE ON mode
+BEGIN SELECT RAISE (ABORT, 'the mode is never deleted'); END;
 
 -- Append-only and gapless, whoever writes.
 CREATE TRIGGER records_follow_each_other BEFORE INSERT ON records

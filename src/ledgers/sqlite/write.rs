@@ -7,8 +7,8 @@ use rusqlite::{Connection, Params};
 use super::{Trouble, read};
 use crate::ledger::rules::{self, Situation};
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Judgement, Note, Opened,
-    RecordKind, StoreError, StoredAttempt,
+    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Judgement, Mode, ModeChange,
+    Note, Opened, RecordKind, StoreError, StoreNote, StoredAttempt,
 };
 use crate::ledgers::time::{lease_end, micros, time_of};
 use crate::payment::PaymentStatus;
@@ -18,6 +18,9 @@ pub(super) fn expect(db: &Connection, expected: &ExpectedPayment) -> Result<Expe
     let new = StoredAttempt::new(expected.clone());
     let (at, expires_at) = (micros(expected.created_at)?, micros(new.expires_at)?);
     let next_ask = new.next_ask.map(micros).transpose()?;
+    if let Some(stopped) = read::mode(db)?.stopped {
+        return Ok(Expected::Stopped(stopped));
+    }
     if let Some(payer) = read::payer_of(db, &expected.order)? {
         return Ok(Expected::Paid(payer));
     }
@@ -41,7 +44,7 @@ pub(super) fn expect(db: &Connection, expected: &ExpectedPayment) -> Result<Expe
         next_ask,
     );
     run(db, sql, row)?;
-    record(db, at, &expected.attempt, &RecordKind::expected(expected))?;
+    record(db, at, Some(&expected.attempt), &RecordKind::expected(expected))?;
     Ok(Expected::Written)
 }
 
@@ -69,7 +72,7 @@ pub(super) fn opened(
     let sql = "UPDATE attempts SET opened = 1, expires_at = ?2, link = coalesce(link, ?3) WHERE attempt = ?1";
     run(db, sql, (attempt.as_str(), expires_at, link))?;
     let checkout = stored.checkout.or_else(|| opened.checkout.clone());
-    record(db, at, attempt, &RecordKind::Opened { checkout })?;
+    record(db, at, Some(attempt), &RecordKind::Opened { checkout })?;
     Ok(binding)
 }
 
@@ -86,7 +89,7 @@ pub(super) fn close(
     let sql = "UPDATE attempts SET status = ?2, next_ask = NULL, ask_lease_until = NULL WHERE attempt = ?1";
     run(db, sql, [attempt.as_str(), PaymentStatus::Failed.as_str()])?;
     let refused = why == CloseReason::Refused;
-    record(db, at, attempt, &RecordKind::Closed { refused })
+    record(db, at, Some(attempt), &RecordKind::Closed { refused })
 }
 
 pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> Result<Applied, Trouble> {
@@ -138,7 +141,7 @@ pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> R
     let sql = "INSERT OR IGNORE INTO events_heard (attempt, event) VALUES (?1, ?2)";
     run(db, sql, [attempt.as_str(), said.id.as_str()])?;
     for kind in &decision.records {
-        record(db, at, attempt, kind)?;
+        record(db, at, Some(attempt), kind)?;
     }
     Ok(decision.verdict)
 }
@@ -167,7 +170,7 @@ pub(super) fn note(db: &Connection, attempt: &AttemptReference, note: Note, at: 
     let sql = "INSERT OR IGNORE INTO notes (attempt, note) VALUES (?1, ?2)";
     let first = db.prepare_cached(sql)?.execute([attempt.as_str(), note.as_str()])? > 0;
     if first {
-        record(db, at, attempt, &note.record())?;
+        record(db, at, Some(attempt), &note.record())?;
     }
     Ok(first)
 }
@@ -191,16 +194,34 @@ pub(super) fn done(db: &Connection, key: &FulfilmentKey, at: SystemTime) -> Resu
     }
     let sql = "UPDATE fulfilments SET done_at = ?2 WHERE key = ?1";
     run(db, sql, (key.as_str(), at))?;
-    record(db, at, &attempt, &RecordKind::Fulfilled { key: key.clone() })?;
+    record(db, at, Some(&attempt), &RecordKind::Fulfilled { key: key.clone() })?;
     Ok(true)
 }
 
+pub(super) fn set_mode(db: &Connection, change: &ModeChange, at: SystemTime) -> Result<Mode, Trouble> {
+    let at = micros(at)?;
+    let mode = read::mode(db)?.after(change, time_of(at)?);
+    let body = serde_json::to_string(&mode).map_err(|error| StoreError::new("the mode cannot be written", error))?;
+    let sql = "INSERT INTO mode (only, body) VALUES (1, ?1) ON CONFLICT (only) DO UPDATE SET body = excluded.body";
+    run(db, sql, [body])?;
+    let ModeChange { switch, actor, reason } = change.clone();
+    record(db, at, None, &RecordKind::ModeChanged { switch, actor, reason })?;
+    Ok(mode)
+}
+
+pub(super) fn note_store(db: &Connection, note: &StoreNote, at: SystemTime) -> Result<(), Trouble> {
+    record(db, micros(at)?, None, &note.record())
+}
+
 /// The one place where a record is written.
-fn record(db: &Connection, at: i64, attempt: &AttemptReference, kind: &RecordKind) -> Result<(), Trouble> {
+fn record(db: &Connection, at: i64, attempt: Option<&AttemptReference>, kind: &RecordKind) -> Result<(), Trouble> {
     let body = serde_json::to_string(kind).map_err(|error| StoreError::new("a record cannot be written", error))?;
-    let sql = "INSERT INTO records (position, at, attempt, kind, body) \
-               SELECT coalesce(max(position), 0) + 1, ?1, ?2, ?3, ?4 FROM records";
-    run(db, sql, (at, attempt.as_str(), kind.as_str(), body))
+    let attempt = attempt.map(AttemptReference::as_str);
+    let head = read::head(db)?.then(at, attempt, kind.as_str(), &body);
+    let position = i64::try_from(head.count).map_err(|_| StoreError::missing("there is no room for a record"))?;
+    let sql = "INSERT INTO records (position, at, attempt, kind, body, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let digest = head.digest.as_bytes();
+    run(db, sql, (position, at, attempt, kind.as_str(), body, digest.as_slice()))
 }
 
 fn bind(

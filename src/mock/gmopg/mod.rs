@@ -46,6 +46,7 @@ pub use self::merchant::Merchant;
 pub use self::views::{OrderView, PageStatus, RequestView};
 use self::world::{Settings, Shared, World};
 pub use super::armed::Armed;
+use super::card::Taken;
 pub use super::card::TestCard;
 use super::front::{Front, Play, Reply};
 use super::ids::Ids;
@@ -167,6 +168,7 @@ pub struct MockGmoPgBuilder {
     port: u16,
     clock: Clock,
     delayed: Duration,
+    cards: Taken,
     retry_after: Vec<Duration>,
     language: String,
 }
@@ -177,6 +179,7 @@ impl Default for MockGmoPgBuilder {
             port: 0,
             clock: Clock::live(),
             delayed: Duration::from_secs(48 * 60 * 60),
+            cards: Taken::Test,
             retry_after: RETRIES.to_vec(),
             language: "ja".to_owned(),
         }
@@ -193,6 +196,13 @@ impl MockGmoPgBuilder {
     /// A clock that a test moves, instead of the real time.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Takes, besides the test cards, every number that begins with `424242` and has a right check digit, and security codes of
+    /// up to twelve digits: enough different ones for a search that proves where they did not go.
+    pub fn marked_cards(mut self) -> Self {
+        self.cards = Taken::Marked;
         self
     }
 
@@ -228,6 +238,7 @@ impl MockGmoPgBuilder {
         };
         let settings = Settings {
             delayed: self.delayed,
+            cards: self.cards,
             japanese,
             base: String::new(),
         };

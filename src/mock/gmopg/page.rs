@@ -85,7 +85,7 @@ fn order(world: &mut World, request: &Request, at: (usize, usize), step: &[&str]
         order.is_some_and(|(_, order)| order.link.methods.contains(&method))
     };
     let tried = match step {
-        ["card"] if offers(Method::Credit) => match typed.card(unix(now)) {
+        ["card"] if offers(Method::Credit) => match typed.card(unix(now), world.settings.cards) {
             Ok(card) => {
                 let asks = card.behaviour == Behaviour::AsksForSecure;
                 let good = card.behaviour != Behaviour::Declines;

@@ -10,6 +10,7 @@ use super::link::{self, Link, Method};
 use super::views::RequestView;
 use super::wire::{self, BAD_SHOP, CARD_REFUSED, Complaint, NO_SUCH_ORDER, NOT_POSSIBLE, ORDER_USED, TOO_LATE};
 use crate::mock::armed::Quiver;
+use crate::mock::card::Taken;
 use crate::mock::ids::Ids;
 use crate::mock::jst;
 use crate::mock::outbox::{self, Outbox, Report};
@@ -21,6 +22,7 @@ pub(super) type Shared = outbox::Shared<World>;
 pub(super) struct Settings {
     /// How long a slip takes to be paid, or to lapse.
     pub(super) delayed: Duration,
+    pub(super) cards: Taken,
     pub(super) japanese: bool,
     /// `http://127.0.0.1:port`, known once it listens.
     pub(super) base: String,

@@ -44,6 +44,7 @@ pub use self::merchant::{Endpoint, Merchant};
 pub use self::views::{EventView, RequestView, SessionView};
 pub use self::webhook::{DeliveryOutcome, DeliveryView, signature_header};
 pub use super::armed::Armed;
+use super::card::Taken;
 pub use super::card::TestCard;
 pub use super::shopper::{Landed, Page, Shopper};
 
@@ -201,6 +202,7 @@ pub struct MockKomojuBuilder {
     port: u16,
     clock: Clock,
     delayed: Duration,
+    cards: Taken,
     slip_valid: Duration,
     slip_fee: u64,
     retry_after: Vec<Duration>,
@@ -214,6 +216,7 @@ impl Default for MockKomojuBuilder {
             port: 0,
             clock: Clock::live(),
             delayed: hours(48),
+            cards: Taken::Test,
             slip_valid: hours(72),
             slip_fee: 190,
             // The sheet knows neither count nor waits.
@@ -233,6 +236,13 @@ impl MockKomojuBuilder {
     /// A clock that a test moves, instead of the real time.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Takes, besides the test cards, every number that begins with `424242` and has a right check digit, and security codes of
+    /// up to twelve digits: enough different ones for a search that proves where they did not go.
+    pub fn marked_cards(mut self) -> Self {
+        self.cards = Taken::Marked;
         self
     }
 
@@ -280,6 +290,7 @@ impl MockKomojuBuilder {
         };
         let settings = Settings {
             delayed: self.delayed,
+            cards: self.cards,
             slip_valid: self.slip_valid,
             slip_fee: self.slip_fee,
             japanese,

@@ -15,7 +15,7 @@ use super::fault::{self, Fault, Operation};
 use super::html::{self, Sheet};
 use super::objects::{Session, SessionStatus, Way};
 use super::world::{Desk, Shared, Tried, World};
-use crate::mock::card::{Flaw, Presented, Typed, year_and_month};
+use crate::mock::card::{Flaw, Presented, Taken, Typed};
 use crate::mock::clock::unix;
 use crate::mock::front::{Reply, Travel};
 use crate::mock::language::speaks_japanese;
@@ -65,7 +65,7 @@ fn page(world: &mut World, request: &Request, id: &str, rest: &[&str], now: Syst
     let tried = match (request.method.as_str(), rest) {
         ("GET" | "HEAD", []) => return show(world, request, &owner, id, now, View::Form(None)),
         ("GET" | "HEAD", ["secure"]) => return show(world, request, &owner, id, now, View::Secure),
-        ("POST", ["card"]) => match typed_card(&request.body, unix(now)) {
+        ("POST", ["card"]) => match typed_card(&request.body, unix(now), world.settings.cards) {
             Ok(card) => at_desk(world, &owner, now, |desk| desk.pay_by_card(id, &card)),
             Err(flaw) => {
                 let again = show(world, request, &owner, id, now, View::Form(Some(flaw)));
@@ -102,15 +102,14 @@ fn field(body: &[u8], name: &str) -> String {
 }
 
 /// Reads the card from the form; both are gone when the request is.
-fn typed_card(body: &[u8], now: i64) -> Result<Presented, Flaw> {
-    let (year, month) = year_and_month(now);
+fn typed_card(body: &[u8], now: i64, taken: Taken) -> Result<Presented, Flaw> {
     Typed {
         number: &field(body, "number"),
         expiry: &field(body, "expiry"),
         code: &field(body, "code"),
         holder: &field(body, "holder"),
     }
-    .read(year, month)
+    .read(now, taken)
 }
 
 fn at_desk<T>(

@@ -12,7 +12,7 @@ use super::idempotency::Keys;
 use super::objects::{Payment, PaymentStatus, Refund, Session, SessionStatus, Way, timestamp};
 use super::views::RequestView;
 use super::webhook::{Endpoint, Event, Outbox};
-use crate::mock::card::{Behaviour, Presented};
+use crate::mock::card::{Behaviour, Presented, Taken};
 use crate::mock::clock::{Clock, unix};
 use crate::mock::ids::Ids;
 
@@ -43,6 +43,7 @@ impl Shared {
 pub(super) struct Settings {
     /// How long the shopper takes to pay a slip.
     pub(super) delayed: Duration,
+    pub(super) cards: Taken,
     /// How long a slip can be paid.
     pub(super) slip_valid: Duration,
     /// What a slip costs the shopper on top of the amount.

@@ -47,6 +47,7 @@ pub use self::purchase::Refusal;
 pub use self::views::{OrderStatus, OrderView, RequestView};
 use self::world::{Settings, Shared, World};
 pub use super::armed::Armed;
+use super::card::Taken;
 pub use super::card::TestCard;
 use super::front::{Front, Play, Reply};
 use super::ids::Ids;
@@ -191,6 +192,7 @@ pub struct MockSbpsBuilder {
     port: u16,
     clock: Clock,
     delayed: Duration,
+    cards: Taken,
     retry_after: Vec<Duration>,
     undo_unreported: bool,
     language: String,
@@ -202,6 +204,7 @@ impl Default for MockSbpsBuilder {
             port: 0,
             clock: Clock::live(),
             delayed: Duration::from_secs(48 * 60 * 60),
+            cards: Taken::Test,
             retry_after: Vec::new(),
             undo_unreported: false,
             language: "ja".to_owned(),
@@ -219,6 +222,13 @@ impl MockSbpsBuilder {
     /// A clock that a test moves, instead of the real time.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Takes, besides the test cards, every number that begins with `424242` and has a right check digit, and security codes of
+    /// up to twelve digits: enough different ones for a search that proves where they did not go.
+    pub fn marked_cards(mut self) -> Self {
+        self.cards = Taken::Marked;
         self
     }
 
@@ -262,6 +272,7 @@ impl MockSbpsBuilder {
         };
         let settings = Settings {
             delayed: self.delayed,
+            cards: self.cards,
             japanese,
             undo_unreported: self.undo_unreported,
             base: String::new(),

@@ -95,7 +95,7 @@ fn session_page(world: &mut World, request: &Request, session: &str, rest: &[&st
     };
     let method = offered(world, at, &fields, rest);
     let tried = match (rest, method) {
-        (["card"], Some(method)) => match fields.card(unix(now)) {
+        (["card"], Some(method)) => match fields.card(unix(now), world.settings.cards) {
             Ok(card) => {
                 let good = card.behaviour != Behaviour::Declines;
                 let asks = card.behaviour == Behaviour::AsksForSecure;

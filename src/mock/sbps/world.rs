@@ -7,6 +7,7 @@ use super::fault::{DeliveryFault, Fault, Operation};
 use super::purchase::{Purchase, Refusal, Way, way};
 use super::views::RequestView;
 use crate::mock::armed::Quiver;
+use crate::mock::card::Taken;
 use crate::mock::ids::Ids;
 use crate::mock::jst;
 use crate::mock::loopback;
@@ -22,6 +23,7 @@ pub(super) const SERVICE_ID: &str = "001";
 pub(super) struct Settings {
     /// How long a slip takes to be paid, or to lapse.
     pub(super) delayed: Duration,
+    pub(super) cards: Taken,
     pub(super) japanese: bool,
     /// Whether a sale is undone whose report nobody took.
     pub(super) undo_unreported: bool,

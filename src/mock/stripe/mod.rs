@@ -45,6 +45,7 @@ pub use self::merchant::{Endpoint, Merchant};
 pub use self::views::{EventView, RequestView, SessionView};
 pub use self::webhook::{DeliveryOutcome, DeliveryView, signature_header};
 pub use super::armed::Armed;
+use super::card::Taken;
 pub use super::card::TestCard;
 pub use super::shopper::{Landed, Page, Shopper};
 
@@ -202,6 +203,7 @@ pub struct MockStripeBuilder {
     port: u16,
     clock: Clock,
     delayed: Duration,
+    cards: Taken,
     retry_after: Vec<Duration>,
     language: String,
 }
@@ -213,6 +215,7 @@ impl Default for MockStripeBuilder {
             port: 0,
             clock: Clock::live(),
             delayed: hours(48),
+            cards: Taken::Test,
             // "Three times over a few hours" in a sandbox (Stripe sheet §7, retries).
             retry_after: vec![Duration::from_secs(5 * 60), hours(1), hours(3)],
             language: "en".to_owned(),
@@ -230,6 +233,13 @@ impl MockStripeBuilder {
     /// A clock that a test moves, instead of the real time.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Takes, besides the test cards, every number that begins with `424242` and has a right check digit, and security codes of
+    /// up to twelve digits: enough different ones for a search that proves where they did not go.
+    pub fn marked_cards(mut self) -> Self {
+        self.cards = Taken::Marked;
         self
     }
 
@@ -265,6 +275,7 @@ impl MockStripeBuilder {
         };
         let settings = Settings {
             delayed: self.delayed,
+            cards: self.cards,
             japanese,
             base: String::new(),
         };

@@ -12,6 +12,7 @@ use super::idempotency::Keys;
 use super::objects::Books;
 use super::views::RequestView;
 use super::webhook::{Endpoint, Event, Outbox};
+use crate::mock::card::Taken;
 use crate::mock::clock::{Clock, unix};
 use crate::mock::ids::Ids;
 
@@ -43,6 +44,7 @@ impl Shared {
 pub(super) struct Settings {
     /// How long a delayed payment takes.
     pub(super) delayed: Duration,
+    pub(super) cards: Taken,
     /// The language of a page whose session and browser name none.
     pub(super) japanese: bool,
     /// `http://127.0.0.1:port`, known once it listens.

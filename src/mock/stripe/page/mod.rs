@@ -20,7 +20,7 @@ use super::objects::{Session, SessionStatus};
 use super::params::Params;
 use super::text::Notice;
 use super::world::{Shared, World};
-use crate::mock::card::{Typed, year_and_month};
+use crate::mock::card::{Flaw, Presented, Taken, Typed};
 use crate::mock::clock::unix;
 use crate::mock::front::{Reply, Travel};
 use crate::mock::language::speaks_japanese;
@@ -90,7 +90,7 @@ fn page(world: &mut World, request: &Request, id: &str, rest: &[&str], now: Syst
         }
         (true, ["card"]) => {
             let read = match Params::decode(&request.body) {
-                Ok(params) => typed_card(&params, unix(now)),
+                Ok(params) => typed_card(&params, unix(now), world.settings.cards),
                 Err(_) => return bad_form(world, request),
             };
             match read {
@@ -123,16 +123,15 @@ fn page(world: &mut World, request: &Request, id: &str, rest: &[&str], now: Syst
 }
 
 /// Borrows the card from the form; both are gone when this returns.
-fn typed_card(params: &Params, now: i64) -> Result<crate::mock::card::Presented, crate::mock::card::Flaw> {
+fn typed_card(params: &Params, now: i64, taken: Taken) -> Result<Presented, Flaw> {
     let field = |name: &str| params.optional(name).ok().flatten().unwrap_or_default();
-    let (year, month) = year_and_month(now);
     Typed {
         number: field("number"),
         expiry: field("expiry"),
         code: field("code"),
         holder: field("holder"),
     }
-    .read(year, month)
+    .read(now, taken)
 }
 
 fn at_desk<T>(

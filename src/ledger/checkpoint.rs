@@ -1,0 +1,168 @@
+//! How far the ledger went at a moment, under a key that is kept elsewhere.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hmac::{Hmac, KeyInit, Mac as _};
+use sha2::Sha256;
+
+use super::chain::{Digest, Head};
+use crate::secret::CheckpointKey;
+
+/// How far a ledger went at a moment: how many records, the digest of the last one, the time, and a tag over all three.
+///
+/// It is one line of text. Send it to another machine regularly, also when nothing happened: it shows later that what was
+/// there then is still there. It says nothing about what came after it.
+///
+/// ```
+/// use kessai::ledger::{Checkpoint, Head};
+/// use kessai::CheckpointKey;
+/// use std::time::{Duration, SystemTime};
+///
+/// let key = CheckpointKey::new("a key of at least 32 characters, kept on another machine")?;
+/// let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000);
+/// let line = Checkpoint::make(&key, Head::empty(), at).to_string();
+/// assert!(line.starts_with("kessai-checkpoint-1 0 "));
+/// let checkpoint: Checkpoint = line.parse()?;
+/// assert!(checkpoint.is_genuine(&key));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    head: Head,
+    at_micros: u64,
+    tag: [u8; 32],
+}
+
+/// A line that is no checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the line is not a checkpoint: kessai-checkpoint-1, count, digest, microseconds and tag, with one space between them"
+)]
+pub struct CheckpointError;
+
+const WORD: &str = "kessai-checkpoint-1";
+
+impl Checkpoint {
+    /// Makes one. The time is kept in microseconds; what lies before 1970 is kept as 1970.
+    #[must_use]
+    pub fn make(key: &CheckpointKey, head: Head, at: SystemTime) -> Self {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at_micros = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        let tag = keyed(key, &signed_text(&head, at_micros)).map_or([0; 32], |mac| mac.finalize().into_bytes().into());
+        Self { head, at_micros, tag }
+    }
+
+    /// Was it made under this key? Only then does it say anything.
+    #[must_use]
+    pub fn is_genuine(&self, key: &CheckpointKey) -> bool {
+        let mac = keyed(key, &signed_text(&self.head, self.at_micros));
+        mac.is_some_and(|mac| mac.verify_slice(&self.tag).is_ok())
+    }
+
+    /// How far the ledger went.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// When.
+    #[must_use]
+    pub fn at(&self) -> SystemTime {
+        UNIX_EPOCH
+            .checked_add(Duration::from_micros(self.at_micros))
+            .unwrap_or(UNIX_EPOCH)
+    }
+}
+
+fn signed_text(head: &Head, at_micros: u64) -> String {
+    format!("{WORD} {} {} {at_micros}", head.count, head.digest)
+}
+
+fn keyed(key: &CheckpointKey, text: &str) -> Option<Hmac<Sha256>> {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.expose().as_bytes()).ok()?;
+    mac.update(text.as_bytes());
+    Some(mac)
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tag = base16ct::lower::encode_string(&self.tag);
+        write!(f, "{} {tag}", signed_text(&self.head, self.at_micros))
+    }
+}
+
+impl FromStr for Checkpoint {
+    type Err = CheckpointError;
+
+    fn from_str(text: &str) -> Result<Self, CheckpointError> {
+        let mut parts = text.trim_end_matches(['\r', '\n']).split(' ');
+        let mut next = || parts.next().ok_or(CheckpointError);
+        if next()? != WORD {
+            return Err(CheckpointError);
+        }
+        let number = |text: &str| {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+            text.parse::<u64>().ok().filter(|_| plain).ok_or(CheckpointError)
+        };
+        let count = number(next()?)?;
+        let digest = Digest::from_hex(next()?).ok_or(CheckpointError)?;
+        let at_micros = number(next()?)?;
+        let tag = Digest::from_hex(next()?).ok_or(CheckpointError)?;
+        if parts.next().is_some() {
+            return Err(CheckpointError);
+        }
+        let head = Head { count, digest };
+        let tag = *tag.as_bytes();
+        Ok(Self { head, at_micros, tag })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> CheckpointKey {
+        CheckpointKey::new(text).unwrap()
+    }
+
+    #[test]
+    fn every_changed_character_makes_it_unreadable_or_false() {
+        let own = key("the key that is kept on another machine");
+        let head = Head::empty().then(5, None, "mode_changed", "{}");
+        let line = Checkpoint::make(&own, head, UNIX_EPOCH + Duration::from_secs(7)).to_string();
+        let read: Checkpoint = line.parse().unwrap();
+        assert!(read.is_genuine(&own));
+        assert_eq!((read.head(), read.at()), (head, UNIX_EPOCH + Duration::from_secs(7)));
+        assert!(!read.is_genuine(&key("another key that is kept somewhere")));
+        for at in 0..line.len() {
+            for with in ["0", "1", "9", "a", " ", ""] {
+                let changed = format!("{}{with}{}", &line[..at], &line[at + 1..]);
+                if changed == line {
+                    continue;
+                }
+                let taken = changed
+                    .parse::<Checkpoint>()
+                    .is_ok_and(|changed| changed.is_genuine(&own));
+                assert!(!taken, "{changed}");
+            }
+        }
+        for text in [
+            "",
+            WORD,
+            "kessai-checkpoint-2 0",
+            &format!("{line} more"),
+            &format!(" {line}"),
+        ] {
+            assert_eq!(text.parse::<Checkpoint>(), Err(CheckpointError), "{text}");
+        }
+        assert_eq!(format!("{line}\n").parse::<Checkpoint>(), Ok(read));
+    }
+
+    #[test]
+    fn a_short_key_is_refused() {
+        assert!(CheckpointKey::new("31 characters are one too few..").is_err());
+        assert!(CheckpointKey::new("32 characters are just long enou").is_ok());
+    }
+}
