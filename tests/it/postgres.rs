@@ -9,6 +9,7 @@ mod migrate;
 mod nodes;
 #[path = "../postgres/server.rs"]
 mod server;
+mod stop;
 mod suite;
 mod tables;
 

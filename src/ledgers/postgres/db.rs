@@ -30,7 +30,7 @@ pub(super) struct Db<'c> {
 /// A record before it has its place.
 pub(super) struct NewRecord {
     pub(super) at: i64,
-    pub(super) attempt: String,
+    pub(super) attempt: Option<String>,
     pub(super) kind: &'static str,
     pub(super) body: String,
 }

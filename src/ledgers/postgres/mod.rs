@@ -23,9 +23,11 @@ use self::db::{Db, Statements, Trouble};
 use self::pool::{End, Pool};
 use crate::event::Subject;
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, HeldEvidence, Judgement,
-    Ledger, Note, Opened, Record, StoreError, StoredAttempt,
+    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence, Judgement,
+    KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which, Window,
+    WindowCursor, WindowRow,
 };
+use crate::ledgers::time::micros_up;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayId, MerchantAccount, MerchantReference};
 use crate::transport::BoxFuture;
 
@@ -379,4 +381,58 @@ impl Ledger for PostgresLedger {
     ) -> BoxFuture<'a, Result<Option<Fulfilment>, StoreError>> {
         reading!(self, db => read::fulfilment_of(db, order))
     }
+
+    fn mode(&self) -> BoxFuture<'_, Result<Mode, StoreError>> {
+        reading!(self, db => read::mode(db))
+    }
+
+    fn set_mode<'a>(&'a self, change: &'a ModeChange, at: SystemTime) -> BoxFuture<'a, Result<Mode, StoreError>> {
+        transaction!(self, db => write::set_mode(db, change, at))
+    }
+
+    fn note_store<'a>(&'a self, note: &'a StoreNote, at: SystemTime) -> BoxFuture<'a, Result<(), StoreError>> {
+        transaction!(self, db => async { write::note_store(db, note, at) })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        reading!(self, db => read::head(db))
+    }
+
+    fn records(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<KeptRecord>, StoreError>> {
+        reading!(self, db => read::records(db, after, limit))
+    }
+
+    fn attempts_after(
+        &self,
+        after: u64,
+        which: Which,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, StoredAttempt)>, StoreError>> {
+        reading!(self, db => read::attempts_after(db, after, which, limit))
+    }
+
+    fn window<'a>(
+        &'a self,
+        window: &'a Window,
+        after: Option<WindowCursor>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<WindowRow>, StoreError>> {
+        reading!(self, db => async { read::window(db, bounds(window)?, after, limit).await })
+    }
+
+    fn window_span<'a>(&'a self, window: &'a Window) -> BoxFuture<'a, Result<Option<(u64, u64)>, StoreError>> {
+        reading!(self, db => async { read::window_span(db, bounds(window)?).await })
+    }
+}
+
+/// The window in whole microseconds, as times are kept. What lies before 1970 begins in 1970.
+fn bounds(window: &Window) -> Result<(i64, i64), StoreError> {
+    let at = |at: SystemTime| {
+        if at < SystemTime::UNIX_EPOCH {
+            Ok(0)
+        } else {
+            micros_up(at)
+        }
+    };
+    Ok((at(window.from())?, at(window.to())?))
 }

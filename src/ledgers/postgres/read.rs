@@ -5,7 +5,10 @@ use tokio_postgres::types::FromSql;
 
 use super::db::{Db, Trouble, Values};
 use crate::event::{PaymentEvent, Subject};
-use crate::ledger::{Fulfilment, HeldEvidence, Record, RecordKind, StoreError, StoredAttempt};
+use crate::ledger::{
+    Digest, Fulfilment, Head, HeldEvidence, KeptRecord, Mode, Record, RecordKind, StoreError, StoredAttempt, Which,
+    WindowCursor, WindowRow,
+};
 use crate::ledgers::time::time_of;
 use crate::payment::PaymentStatus;
 use crate::redirect::KeptLink;
@@ -17,7 +20,7 @@ use crate::reference::{
 macro_rules! attempt_columns {
     () => {
         "a.attempt, a.merchant_order, a.gateway, a.account, a.expected, a.status, a.checkout, a.payment, a.opened, \
-         a.expires_at, a.asks, a.next_ask, a.link"
+         a.expires_at, a.asks, a.next_ask, a.link, a.seq"
     };
 }
 pub(super) use attempt_columns;
@@ -177,19 +180,118 @@ pub(super) async fn held(db: &mut Db<'_>, limit: usize) -> Result<Vec<HeldEviden
                JOIN {s}.attempts a USING (attempt) WHERE r.kind = 'held' ORDER BY r.position DESC LIMIT $1";
     all(db, sql, &[&rows(limit)], |row| {
         let order = reference(column(row, 5)?, MerchantReference::new)?;
-        Ok(HeldEvidence::new(order, read_record(row)?))
+        let attempt = reference(column(row, 2)?, AttemptReference::new)?;
+        Ok(HeldEvidence::new(attempt, order, read_record(row)?))
     })
     .await
 }
 
+pub(super) async fn mode(db: &mut Db<'_>) -> Result<Mode, Trouble> {
+    let read = |row: &Row| {
+        let mode = serde_json::from_str(column(row, 0)?);
+        Ok(mode.map_err(|_| StoreError::missing("the mode on record has lost its form"))?)
+    };
+    Ok(first(db, "SELECT body FROM {s}.mode", &[], read)
+        .await?
+        .unwrap_or_default())
+}
+
+/// The last record's position and digest, for [`read_head`].
+pub(super) const HEAD: &str = "SELECT position, digest FROM {s}.records ORDER BY position DESC LIMIT 1";
+
+pub(super) async fn head(db: &mut Db<'_>) -> Result<Head, Trouble> {
+    Ok(first(db, HEAD, &[], read_head).await?.unwrap_or_else(Head::empty))
+}
+
+pub(super) fn read_head(row: &Row) -> Result<Head, Trouble> {
+    let (count, digest) = (position(column(row, 0)?)?, digest(row, 1)?);
+    Ok(Head { count, digest })
+}
+
+/// The records behind a position, as they are kept.
+pub(super) async fn records(db: &mut Db<'_>, after: u64, limit: usize) -> Result<Vec<KeptRecord>, Trouble> {
+    let sql = "SELECT position, at, attempt, kind, body, digest FROM {s}.records WHERE position > $1 \
+               ORDER BY position LIMIT $2";
+    all(db, sql, &[&place(after), &rows(limit)], |row| {
+        Ok(KeptRecord {
+            position: position(column(row, 0)?)?,
+            at_micros: column(row, 1)?,
+            attempt: column(row, 2)?,
+            kind: column(row, 3)?,
+            body: column(row, 4)?,
+            digest: digest(row, 5)?,
+        })
+    })
+    .await
+}
+
+/// The attempts behind a place, each with its place.
+pub(super) async fn attempts_after(
+    db: &mut Db<'_>,
+    after: u64,
+    which: Which,
+    limit: usize,
+) -> Result<Vec<(u64, StoredAttempt)>, Trouble> {
+    let sql = match which {
+        Which::All => attempts_where!("WHERE a.seq > $1 ORDER BY a.seq LIMIT $2"),
+        // The words of the index, so that it is used; that they are those that are not final has a test.
+        Which::Open => attempts_where!(
+            "WHERE a.status IN ('created', 'pending', 'requires_action', 'authorized', 'unknown') AND a.seq > $1 \
+             ORDER BY a.seq LIMIT $2"
+        ),
+    };
+    all(db, sql, &[&place(after), &rows(limit)], |row| {
+        Ok((position(column(row, 13)?)?, read_attempt(row)?))
+    })
+    .await
+}
+
+/// The attempts of a window, each at its first record in it.
+pub(super) async fn window(
+    db: &mut Db<'_>,
+    (from, to): (i64, i64),
+    after: Option<WindowCursor>,
+    limit: usize,
+) -> Result<Vec<WindowRow>, Trouble> {
+    let sql = "SELECT r.at, r.position, r.attempt FROM {s}.records r \
+               WHERE r.at >= $1 AND r.at < $2 AND (r.at, r.position) > ($3, $4) AND r.attempt IS NOT NULL \
+               AND NOT EXISTS (SELECT FROM {s}.records e WHERE e.attempt = r.attempt AND e.at >= $1 \
+               AND (e.at, e.position) < (r.at, r.position)) ORDER BY r.at, r.position LIMIT $5";
+    let after = after.map_or((i64::MIN, 0), |after| (after.at_micros, place(after.position)));
+    let values: Values<'_> = &[&from, &to, &after.0, &after.1, &rows(limit)];
+    let firsts = all(db, sql, values, |row| {
+        let cursor = WindowCursor {
+            at_micros: column(row, 0)?,
+            position: position(column(row, 1)?)?,
+        };
+        Ok((cursor, reference(column(row, 2)?, AttemptReference::new)?))
+    });
+    let firsts = firsts.await?;
+    let mut found = Vec::with_capacity(firsts.len());
+    for (cursor, name) in firsts {
+        let stored = attempt(db, &name).await?;
+        let stored = stored.ok_or(StoreError::missing("a record is about an attempt that is not there"))?;
+        found.push(WindowRow::new(cursor, stored, timeline(db, &name).await?));
+    }
+    Ok(found)
+}
+
+pub(super) async fn window_span(db: &mut Db<'_>, (from, to): (i64, i64)) -> Result<Option<(u64, u64)>, Trouble> {
+    let sql = "SELECT min(position), max(position) FROM {s}.records WHERE at >= $1 AND at < $2";
+    let values: Values<'_> = &[&from, &to];
+    let span = first(db, sql, values, |row| {
+        let (low, high): (Option<i64>, Option<i64>) = (column(row, 0)?, column(row, 1)?);
+        Ok(low.map(position).transpose()?.zip(high.map(position).transpose()?))
+    });
+    Ok(span.await?.flatten())
+}
+
 /// Do the records follow each other from the first to the last?
 pub(super) async fn check(db: &mut Db<'_>) -> Result<(), Trouble> {
-    let sql = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0), \
-               (SELECT max(position) FROM {s}.head) FROM {s}.records";
+    let sql = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM {s}.records";
     let found = first(db, sql, &[], |row| {
-        let (count, lowest): (i64, i64) = (column(row, 0)?, column(row, 1)?);
-        let (highest, head): (i64, Option<i64>) = (column(row, 2)?, column(row, 3)?);
-        Ok(lowest == 1 && highest == count && head == Some(count))
+        let (count, lowest, highest): (i64, i64, i64) = (column(row, 0)?, column(row, 1)?, column(row, 2)?);
+        Ok(lowest == 1 && highest == count)
     });
     if found.await? == Some(true) {
         return Ok(());
@@ -234,12 +336,12 @@ pub(super) fn read_fulfilment(row: &Row) -> Result<Fulfilment, Trouble> {
 
 fn read_record(row: &Row) -> Result<Record, Trouble> {
     let lost = || StoreError::missing("a record has lost its form");
-    let position = u64::try_from(column::<i64>(row, 0)?).map_err(|_| lost())?;
+    let position = position(column(row, 0)?)?;
     let kind: RecordKind = serde_json::from_str(column(row, 4)?).map_err(|_| lost())?;
     if kind.as_str() != column::<&str>(row, 3)? {
         return Err(lost().into());
     }
-    let attempt = reference(column(row, 2)?, AttemptReference::new)?;
+    let attempt = attempt_name(row, 2)?;
     Ok(Record::new(position, time_of(column(row, 1)?)?, attempt, kind))
 }
 
@@ -252,6 +354,22 @@ fn status(word: &str) -> Result<PaymentStatus, Trouble> {
     let mut all = PaymentStatus::ALL.into_iter();
     let found = all.find(|status| status.as_str() == word);
     Ok(found.ok_or(StoreError::missing("a status on record has no meaning"))?)
+}
+
+fn position(number: i64) -> Result<u64, Trouble> {
+    Ok(u64::try_from(number).map_err(|_| StoreError::missing("a position on record is none"))?)
+}
+
+fn digest(row: &Row, place: usize) -> Result<Digest, Trouble> {
+    let bytes: &[u8] = column(row, place)?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::missing("a digest on record is none"))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+fn place(after: u64) -> i64 {
+    i64::try_from(after).unwrap_or(i64::MAX)
 }
 
 fn count(number: i64) -> Result<u32, Trouble> {

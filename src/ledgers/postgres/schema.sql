@@ -29,6 +29,8 @@ CREATE TABLE {s}.attempts (
 -- would make binding a name lock out whoever writes a record beside it.
 CREATE UNIQUE INDEX one_attempt_for_a_checkout ON {s}.attempts (gateway, account, checkout) WHERE checkout IS NOT NULL;
 CREATE UNIQUE INDEX one_attempt_for_a_payment ON {s}.attempts (gateway, account, payment) WHERE payment IS NOT NULL;
+CREATE INDEX attempts_open ON {s}.attempts (seq)
+WHERE status IN ('created', 'pending', 'requires_action', 'authorized', 'unknown');
 CREATE INDEX attempts_by_order ON {s}.attempts (merchant_order, seq);
 CREATE INDEX attempts_by_next_ask ON {s}.attempts (next_ask, seq) WHERE next_ask IS NOT NULL;
 
@@ -95,26 +97,31 @@ CREATE TABLE {s}.notes (
 CREATE TABLE {s}.records (
     position bigint PRIMARY KEY,
     at       bigint NOT NULL CHECK (at >= 0),
-    attempt  text COLLATE "C" NOT NULL REFERENCES {s}.attempts (attempt),
+    -- NULL if it is about the whole store.
+    attempt  text COLLATE "C" REFERENCES {s}.attempts (attempt),
     kind     text NOT NULL,
-    body     text NOT NULL
+    body     text NOT NULL,
+    -- Over this record and everything before it.
+    digest   bytea NOT NULL CHECK (octet_length(digest) = 32)
 );
 
 CREATE INDEX records_by_attempt ON {s}.records (attempt, position);
+CREATE INDEX records_by_time ON {s}.records (at, position);
 CREATE INDEX records_held ON {s}.records (position) WHERE kind = 'held';
 
--- The end of the records. All nodes append behind one lock, one transaction after the other.
-CREATE TABLE {s}.head (
+-- The switch: one row, once it was turned.
+CREATE TABLE {s}.mode (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
-    position bigint NOT NULL CHECK (position >= 0)
+    body     text NOT NULL
 );
-INSERT INTO {s}.head (position) VALUES (0);
+
+CREATE TRIGGER mode_stays BEFORE DELETE OR TRUNCATE ON {s}.mode
+EXECUTE FUNCTION {s}.refuse('the mode is never deleted');
 
 -- Append-only and gapless, whoever writes.
 CREATE FUNCTION {s}.follow() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
-    UPDATE {s}.head SET position = NEW.position WHERE position = NEW.position - 1;
-    IF NOT FOUND THEN
+    IF NEW.position IS DISTINCT FROM (SELECT coalesce(max(position), 0) + 1 FROM {s}.records) THEN
         RAISE EXCEPTION USING ERRCODE = 'KE001', MESSAGE = 'a record goes behind the last one';
     END IF;
     RETURN NEW;
@@ -129,6 +136,3 @@ EXECUTE FUNCTION {s}.refuse('records do not change');
 
 CREATE TRIGGER records_stay BEFORE DELETE OR TRUNCATE ON {s}.records
 EXECUTE FUNCTION {s}.refuse('records are never deleted');
-
-CREATE TRIGGER the_head_stays BEFORE INSERT OR DELETE OR TRUNCATE ON {s}.head
-EXECUTE FUNCTION {s}.refuse('there is one head');

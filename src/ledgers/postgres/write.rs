@@ -12,8 +12,8 @@ use super::db::{Db, NewRecord, Trouble, Values};
 use super::read::{self, attempt_columns};
 use crate::ledger::rules::{self, Situation};
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Judgement, Note, Opened,
-    RecordKind, StoreError, StoredAttempt,
+    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, Judgement, Mode,
+    ModeChange, Note, Opened, RecordKind, StoreError, StoreNote, StoredAttempt,
 };
 use crate::ledgers::time::{lease_end, micros, time_of};
 use crate::payment::PaymentStatus;
@@ -23,6 +23,9 @@ pub(super) async fn expect(db: &mut Db<'_>, expected: &ExpectedPayment) -> Resul
     let new = StoredAttempt::new(expected.clone());
     let (at, expires_at) = (micros(expected.created_at)?, micros(new.expires_at)?);
     let next_ask = new.next_ask.map(micros).transpose()?;
+    if let Some(stopped) = mode_for_a_checkout(db).await?.stopped {
+        return Ok(Expected::Stopped(stopped));
+    }
     let order = expected.order.as_str();
     let sql = "INSERT INTO {s}.orders (merchant_order) VALUES ($1) ON CONFLICT DO NOTHING";
     db.run(sql, &[&order]).await?;
@@ -51,7 +54,7 @@ pub(super) async fn expect(db: &mut Db<'_>, expected: &ExpectedPayment) -> Resul
         &next_ask,
     ];
     db.run(sql, row).await?;
-    record(db, at, &expected.attempt, &[RecordKind::expected(expected)])?;
+    record(db, at, Some(&expected.attempt), &[RecordKind::expected(expected)])?;
     Ok(Expected::Written)
 }
 
@@ -83,7 +86,7 @@ pub(super) async fn opened(
     ];
     db.run(sql, row).await?;
     let checkout = stored.checkout.or_else(|| opened.checkout.clone());
-    record(db, at, attempt, &[RecordKind::Opened { checkout }])?;
+    record(db, at, Some(attempt), &[RecordKind::Opened { checkout }])?;
     Ok(binding)
 }
 
@@ -102,7 +105,7 @@ pub(super) async fn close(
     db.run(sql, &[&attempt.as_str(), &PaymentStatus::Failed.as_str()])
         .await?;
     let refused = why == CloseReason::Refused;
-    record(db, at, attempt, &[RecordKind::Closed { refused }])
+    record(db, at, Some(attempt), &[RecordKind::Closed { refused }])
 }
 
 pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime) -> Result<Applied, Trouble> {
@@ -151,7 +154,7 @@ pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime
         let sql = "INSERT INTO {s}.events_heard (attempt, event) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         db.run(sql, &[&attempt.as_str(), &said.id.as_str()]).await?;
     }
-    record(db, at, attempt, &decision.records)?;
+    record(db, at, Some(attempt), &decision.records)?;
     Ok(decision.verdict)
 }
 
@@ -199,7 +202,7 @@ pub(super) async fn note(
     let sql = "INSERT INTO {s}.notes (attempt, note) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     let first = db.run(sql, &[&attempt.as_str(), &note.as_str()]).await? > 0;
     if first {
-        record(db, at, attempt, &[note.record()])?;
+        record(db, at, Some(attempt), &[note.record()])?;
     }
     Ok(first)
 }
@@ -230,19 +233,44 @@ pub(super) async fn done(db: &mut Db<'_>, key: &FulfilmentKey, at: SystemTime) -
     }
     let sql = "UPDATE {s}.fulfilments SET done_at = $2 WHERE key = $1";
     db.run(sql, &[&key.as_str(), &at]).await?;
-    record(db, at, &attempt, &[RecordKind::Fulfilled { key: key.clone() }])?;
+    record(db, at, Some(&attempt), &[RecordKind::Fulfilled { key: key.clone() }])?;
     Ok(true)
+}
+
+/// The mode, which does not change until this transaction is over: what a stop finds open is all that there is, and whoever
+/// comes after it is refused, on every node.
+async fn mode_for_a_checkout(db: &mut Db<'_>) -> Result<Mode, Trouble> {
+    let sql = "SELECT pg_advisory_xact_lock_shared($1)";
+    db.run(sql, &[&lock_of("mode", db.schema)]).await?;
+    read::mode(db).await
+}
+
+pub(super) async fn set_mode(db: &mut Db<'_>, change: &ModeChange, at: SystemTime) -> Result<Mode, Trouble> {
+    let at = micros(at)?;
+    let sql = "SELECT pg_advisory_xact_lock($1)";
+    db.run(sql, &[&lock_of("mode", db.schema)]).await?;
+    let mode = read::mode(db).await?.after(change, time_of(at)?);
+    let body = serde_json::to_string(&mode).map_err(|error| StoreError::new("the mode cannot be written", error))?;
+    let sql = "INSERT INTO {s}.mode (body) VALUES ($1) ON CONFLICT (only_one) DO UPDATE SET body = excluded.body";
+    db.run(sql, &[&body]).await?;
+    let ModeChange { switch, actor, reason } = change.clone();
+    record(db, at, None, &[RecordKind::ModeChanged { switch, actor, reason }])?;
+    Ok(mode)
+}
+
+pub(super) fn note_store(db: &mut Db<'_>, note: &StoreNote, at: SystemTime) -> Result<(), Trouble> {
+    record(db, micros(at)?, None, &[note.record()])
 }
 
 const NO_SUCH_ATTEMPT: StoreError = StoreError::missing("there is no such attempt");
 
 /// The one place where records come to be. They are put in their places by [`append`] when everything else is done.
-fn record(db: &mut Db<'_>, at: i64, attempt: &AttemptReference, kinds: &[RecordKind]) -> Result<(), Trouble> {
+fn record(db: &mut Db<'_>, at: i64, attempt: Option<&AttemptReference>, kinds: &[RecordKind]) -> Result<(), Trouble> {
     for kind in kinds {
         let body = serde_json::to_string(kind).map_err(|error| StoreError::new("a record cannot be written", error))?;
         db.records.push(NewRecord {
             at,
-            attempt: attempt.as_str().to_owned(),
+            attempt: attempt.map(|attempt| attempt.as_str().to_owned()),
             kind: kind.as_str(),
             body,
         });
@@ -280,23 +308,32 @@ pub(super) async fn append_and_commit(
     Ok(appended.and(committed))
 }
 
-const LINES: &str = "INSERT INTO {s}.records (position, at, attempt, kind, body) \
-    SELECT $1 + n, at, attempt, kind, body \
-    FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS new (at, attempt, kind, body, n) \
-    ORDER BY n";
+const LINES: &str = "INSERT INTO {s}.records (position, at, attempt, kind, body, digest) SELECT * FROM \
+    unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[]) \
+    AS new (position, at, attempt, kind, body, digest) ORDER BY position";
 
 /// Records with their places behind the head.
+#[derive(Default)]
 struct Lines {
-    head: i64,
+    positions: Vec<i64>,
     at: Vec<i64>,
-    attempts: Vec<String>,
+    attempts: Vec<Option<String>>,
     kinds: Vec<&'static str>,
     bodies: Vec<String>,
+    digests: Vec<Vec<u8>>,
 }
 
 impl Lines {
     async fn write(&self, client: &Client, statement: &Statement) -> Result<(), tokio_postgres::Error> {
-        let values: Values<'_> = &[&self.head, &self.at, &self.attempts, &self.kinds, &self.bodies];
+        let Self {
+            positions,
+            at,
+            attempts,
+            kinds,
+            bodies,
+            digests,
+        } = self;
+        let values: Values<'_> = &[positions, at, attempts, kinds, bodies, digests];
         client.execute(statement, values).await.map(drop)
     }
 }
@@ -304,35 +341,43 @@ impl Lines {
 /// Waits for the end of the line and finds the head there; nothing if there is nothing to write.
 ///
 /// The line is a lock on a number, because that is handed on from one waiter to the next. A row that each holder changes
-/// wakes all who wait for it: with sixteen writers on two nodes that took half as long again.
+/// would wake all who wait for it: with sixteen writers on two nodes that took half as long again.
 async fn places(db: &mut Db<'_>) -> Result<Option<Lines>, Trouble> {
     let records = std::mem::take(db.records);
     if records.is_empty() {
         return Ok(None);
     }
     let lock = db.prepared("SELECT pg_advisory_xact_lock($1)").await?;
-    let head = db.prepared("SELECT position FROM {s}.head").await?;
+    let last = db.prepared(read::HEAD).await?;
     let number: Values<'_> = &[&lock_of("records", db.schema)];
     // Sent in this order and done in this order: the second sees what was committed while the first one waited.
-    let (locked, head) = tokio::join!(
+    let (locked, last) = tokio::join!(
         biased;
         db.client.execute(&lock, number),
-        db.client.query_opt(&head, &[]),
+        db.client.query_opt(&last, &[]),
     );
     locked?;
-    let head = head?.ok_or(StoreError::missing("the head of the records is missing"))?;
-    let mut lines = Lines {
-        head: read::column(&head, 0)?,
-        at: Vec::new(),
-        attempts: Vec::new(),
-        kinds: Vec::new(),
-        bodies: Vec::new(),
-    };
-    for record in records {
-        lines.at.push(record.at);
-        lines.attempts.push(record.attempt);
-        lines.kinds.push(record.kind);
-        lines.bodies.push(record.body);
+    let mut head = last?
+        .as_ref()
+        .map(read::read_head)
+        .transpose()?
+        .unwrap_or_else(Head::empty);
+    let mut lines = Lines::default();
+    for NewRecord {
+        at,
+        attempt,
+        kind,
+        body,
+    } in records
+    {
+        head = head.then(at, attempt.as_deref(), kind, &body);
+        let position = i64::try_from(head.count).map_err(|_| StoreError::missing("there is no room for a record"))?;
+        lines.positions.push(position);
+        lines.at.push(at);
+        lines.attempts.push(attempt);
+        lines.kinds.push(kind);
+        lines.bodies.push(body);
+        lines.digests.push(head.digest.as_bytes().to_vec());
     }
     Ok(Some(lines))
 }

@@ -107,7 +107,7 @@ async fn of_two_nodes_that_open_one_order_at_once_one_writes() {
             match task.await.unwrap() {
                 Expected::Written => written += 1,
                 Expected::Open(_) => {}
-                other @ Expected::Paid(_) => panic!("{other:?}"),
+                other @ (Expected::Paid(_) | Expected::Stopped(_)) => panic!("{other:?}"),
             }
         }
         assert_eq!(written, 1);

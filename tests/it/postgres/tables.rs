@@ -65,11 +65,7 @@ async fn the_tables_refuse_to_forget_and_to_change_what_was_written() {
         ("UPDATE records SET at = 0 WHERE position = 1", "records do not change"),
         ("DELETE FROM records WHERE position = 1", "records are never deleted"),
         ("TRUNCATE records", "records are never deleted"),
-        ("DELETE FROM head", "there is one head"),
-        (
-            "INSERT INTO head (only_one, position) VALUES (false, 1)",
-            "there is one head",
-        ),
+        ("DELETE FROM mode", "the mode is never deleted"),
         (
             "INSERT INTO events_heard VALUES ('nobody', 'evt')",
             "events_heard_attempt_fkey",
@@ -82,16 +78,19 @@ async fn the_tables_refuse_to_forget_and_to_change_what_was_written() {
     for (sql, why) in [
         // A gap, a second one at a place, one at the beginning.
         (
-            "SELECT max(position) + 2, 0, $1, 'closed', '{}' FROM records",
+            "SELECT max(position) + 2, 0, $1, 'closed', '{}', sha256('') FROM records",
             "a record goes behind the last one",
         ),
         (
-            "SELECT max(position), 0, $1, 'closed', '{}' FROM records",
+            "SELECT max(position), 0, $1, 'closed', '{}', sha256('') FROM records",
             "a record goes behind the last one",
         ),
-        ("SELECT 0, 0, $1, 'closed', '{}'", "a record goes behind the last one"),
+        (
+            "SELECT 0, 0, $1, 'closed', '{}', sha256('')",
+            "a record goes behind the last one",
+        ),
     ] {
-        let sql = format!("INSERT INTO records (position, at, attempt, kind, body) {sql}");
+        let sql = format!("INSERT INTO records (position, at, attempt, kind, body, digest) {sql}");
         let error = own.execute(&sql, &[&ours]).await.expect_err(&sql);
         assert!(said(&error).contains(why), "{sql}: {}", said(&error));
     }
