@@ -3,7 +3,8 @@
 //! This program starts a private PostgreSQL (or uses the one in `KESSAI_POSTGRES_URL`, on this machine), a mock gateway, and
 //! itself twice more as the nodes. Both nodes take orders, messages and returns, and both ship. Every message of the gateway
 //! goes to both. In the middle of the sale one node is killed with SIGKILL. At the end every order that was paid must have
-//! been shipped exactly once: exit code 0 only then. Without PostgreSQL it says what to install, with exit code 2.
+//! been shipped exactly once, a stop must be heard by the node that is left, and the records must be whole: exit code 0 only
+//! then. Without PostgreSQL it says what to install, with exit code 2.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 #![allow(unreachable_pub, reason = "a program")]
 
@@ -22,6 +23,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use kessai::gateways::stripe::Stripe;
 use kessai::integrations::axum::Reply;
+use kessai::ledger::{ModeChange, Switch, SwitchText, verify};
 use kessai::ledgers::PostgresLedger;
 use kessai::ledgers::tokio_postgres::{self, NoTls};
 use kessai::mock::stripe::{Landed, MockStripe, TestCard};
@@ -318,14 +320,18 @@ async fn sell(database: &str) -> Result<bool, Failure> {
     );
 
     let fulfilled = until_fulfilled(&ledger).await?;
-    let ok = account(&ledger, &own, &schema, fulfilled).await?;
+    let sold = account(&ledger, &own, &schema, fulfilled).await?;
+    let stopped = stop(&ledger, nodes.last().ok_or("two nodes were started")?).await?;
+    let chain = verify(&ledger, None).await?;
+    println!("the chain  {chain:?}");
+    let ok = sold && stopped && chain.is_intact();
     for node in Arc::into_inner(nodes).ok_or("a shopper is still there")? {
         node.end().await?;
     }
     if ok {
         let drop = format!("DROP SCHEMA {schema} CASCADE; DROP SCHEMA {schema}_shop CASCADE");
         own.batch_execute(&drop).await?;
-        println!("it held    every paid order was shipped exactly once");
+        println!("it held    every paid order was shipped exactly once, and the stop was heard");
     }
     Ok(ok)
 }
@@ -381,6 +387,30 @@ async fn open_at(node: &Node, order: &str) -> Result<String, Failure> {
 
 fn name_of(number: usize) -> String {
     format!("ORD-2026-{number:06}")
+}
+
+/// The operator stops payments at a place of their own; the node that is left hears of it, and of the reopening.
+async fn stop(ledger: &PostgresLedger, node: &Node) -> Result<bool, Failure> {
+    let turn = async |switch| {
+        let (actor, reason) = (SwitchText::new("operator-7")?, SwitchText::new("drill")?);
+        let change = ModeChange { switch, actor, reason };
+        ledger.set_mode(&change, SystemTime::now()).await.map_err(Failure::from)
+    };
+    turn(Switch::Stop).await?;
+    let start = Instant::now();
+    let refused = open_at(node, "ORD-2026-STOPPED").await.is_err();
+    let took = start.elapsed();
+    turn(Switch::Reopen).await?;
+    let reopened = open_at(node, "ORD-2026-REOPENED").await.is_ok();
+    let not_written = ledger
+        .attempts_of(&MerchantReference::new("ORD-2026-STOPPED")?)
+        .await?
+        .is_empty();
+    println!(
+        "stopped    {} refused a new checkout: {refused}, in {took:.1?}; reopened, it takes them again: {reopened}",
+        node.name
+    );
+    Ok(refused && not_written && reopened && took < Duration::from_secs(1))
 }
 
 /// How many orders are fulfilled, once all are or half a minute is over.

@@ -94,6 +94,8 @@ async fn settle(ledger: &PostgresLedger) {
         }
     }
     ledger.check().await.unwrap();
+    let whole = kessai::ledger::verify(ledger, None).await.unwrap();
+    assert!(whole.is_intact(), "{whole:?}");
 }
 
 /// A process that sells until it is killed, and what it says meanwhile.
