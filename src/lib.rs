@@ -78,6 +78,7 @@ mod redirect;
 mod reference;
 pub mod report;
 mod secret;
+pub mod security_event;
 pub mod sign;
 mod trace;
 pub mod transport;
@@ -109,6 +110,7 @@ pub use self::reference::{
     IdempotencyKey, MerchantAccount, MerchantReference, RandomError, ReferenceError, ReferenceFormat, ReturnToken,
 };
 pub use self::secret::{ApiKey, CheckpointKey, SecretError, SharedToken, SigningKey};
+pub use self::security_event::{SecurityEvent, SecuritySink};
 pub use self::verified::{EvidenceDigest, KeySlot, Trust, Verified};
 
 /// The README's example, compiled and run with the other documentation tests.

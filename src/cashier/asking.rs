@@ -176,6 +176,7 @@ impl Cashier {
             Ok(event) => Answer::Applied(self.take_evidence(attempt, event).await?),
             Err(error) => {
                 notice!(attempt = %reference, error = %error, "no answer to a status question");
+                self.tell_unanswered(attempt, gateway.as_ref(), &error);
                 let _ = self.0.ledger.note(reference, Note::Unanswered, self.now()).await?;
                 Answer::None
             }

@@ -13,6 +13,7 @@ use crate::event::{PaymentEvent, Received, Subject};
 use crate::gateway::{Ack, Gateway};
 use crate::ledger::{Applied, StoreError};
 use crate::reference::GatewayId;
+use crate::security_event::Step;
 use crate::trace::notice;
 use crate::verified::Verified;
 
@@ -31,6 +32,7 @@ impl Cashier {
         match gateway.receive(&callback).await {
             Err(error) => {
                 notice!(gateway = %gateway.id(), error = %error, "a callback was refused");
+                self.tell_refused(gateway.as_ref(), error);
                 // Only a key that could not be fetched is our trouble and not the sender's.
                 let ack = if matches!(error, VerifyError::Key(_)) {
                     Ack::Retry
@@ -44,6 +46,7 @@ impl Cashier {
                     Ok(()) => Ack::Done,
                     Err(error) => {
                         notice!(gateway = %gateway.id(), error = %error, "a callback could not be recorded");
+                        self.ledger_failed(Step::Callback)(&error);
                         Ack::Retry
                     }
                 };
@@ -67,9 +70,11 @@ impl Cashier {
 
     async fn take_event(&self, gateway: &Arc<dyn Gateway>, event: Verified<PaymentEvent>) -> Result<(), StoreError> {
         let said = event.value();
+        self.tell_key(gateway.as_ref(), &event);
         // Test messages reach live endpoints in some set-ups. Acknowledged, so that they stop coming, and ignored.
         if said.environment != gateway.environment() {
             notice!(gateway = %gateway.id(), "a message of the other environment was ignored");
+            self.tell_environment(gateway.as_ref(), said.environment);
             return Ok(());
         }
         let Some(attempt) = self
@@ -80,6 +85,7 @@ impl Cashier {
         else {
             // Authentic and about nothing of ours: other systems of the store use the same account.
             notice!(gateway = %gateway.id(), "a message about nothing of ours was ignored");
+            self.tell_unmatched(gateway.as_ref());
             return Ok(());
         };
         if self.0.ledger.mode().await?.asks_first.is_some() {

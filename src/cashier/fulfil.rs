@@ -9,6 +9,7 @@ use super::Cashier;
 use crate::clock::Clock;
 use crate::ledger::{Fulfilment, Ledger, StoreError};
 use crate::payment::PaymentStatus;
+use crate::security_event::{Emitter, SecurityEvent, Step};
 
 /// How long a right is reserved for whoever took it. If it is not done by then, it is handed out again.
 const LEASE: Duration = Duration::from_secs(5 * 60);
@@ -22,6 +23,7 @@ pub struct Due {
     status: PaymentStatus,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
+    events: Arc<Emitter>,
 }
 
 impl Due {
@@ -34,7 +36,21 @@ impl Due {
 
     /// The order was fulfilled. True the first time.
     pub async fn done(self) -> Result<bool, StoreError> {
-        self.ledger.done(&self.fulfilment.key, self.clock.now()).await
+        let done = self.ledger.done(&self.fulfilment.key, self.clock.now()).await;
+        self.tell(done.as_ref());
+        done
+    }
+
+    fn tell(&self, done: Result<&bool, &StoreError>) {
+        match done {
+            Ok(true) => self.events.emit(SecurityEvent::Fulfilled {
+                attempt: self.fulfilment.attempt.clone(),
+                order: self.fulfilment.order.clone(),
+                deliveries: u64::from(self.fulfilment.deliveries),
+            }),
+            Ok(false) => {}
+            Err(_) => self.events.emit(SecurityEvent::LedgerFailed { during: Step::Fulfil }),
+        }
     }
 }
 
@@ -59,7 +75,8 @@ impl Cashier {
     /// The next order that may be fulfilled, oldest first, or nothing.
     pub async fn next_fulfilment(&self) -> Result<Option<Due>, StoreError> {
         let (ledger, clock) = (Arc::clone(&self.0.ledger), Arc::clone(&self.0.clock));
-        let Some(fulfilment) = ledger.next_fulfilment(self.now(), LEASE).await? else {
+        let next = ledger.next_fulfilment(self.now(), LEASE).await;
+        let Some(fulfilment) = next.inspect_err(self.ledger_failed(Step::Fulfil))? else {
             return Ok(None);
         };
         let attempt = ledger.attempt(&fulfilment.attempt).await?;
@@ -69,6 +86,7 @@ impl Cashier {
             status,
             ledger,
             clock,
+            events: Arc::clone(&self.0.events),
         }))
     }
 }

@@ -13,6 +13,7 @@ mod returned;
 mod self_check;
 mod sweep;
 mod switch;
+mod telling;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use self::returned::{ReturnPage, Standing};
 pub use self::self_check::{Check, Checked, SelfCheck};
 pub use self::sweep::{Drift, SweepPolicy, SweepReport};
 pub use self::switch::{ExpireReport, ReopenError, Turned};
+use self::telling::Heard;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::PaymentEvent;
@@ -34,6 +36,7 @@ use crate::gateway::{Gateway, Gateways};
 use crate::ledger::rules::AskTimes;
 use crate::ledger::{Applied, AskReason, Ledger, StoreError, StoredAttempt};
 use crate::reference::GatewayId;
+use crate::security_event::{Emitter, SecurityEvent, SecurityPolicy, SecuritySink};
 use crate::verified::Verified;
 
 /// The paved path: five methods, and every rule of this crate holds by construction.
@@ -48,6 +51,7 @@ struct Desk {
     clock: Arc<dyn Clock>,
     asking: Asking,
     times: AskTimes,
+    events: Arc<Emitter>,
 }
 
 /// Collects the parts of a [`Cashier`].
@@ -58,6 +62,8 @@ pub struct CashierBuilder {
     clock: Arc<dyn Clock>,
     budget: AskBudget,
     times: AskTimes,
+    sinks: Vec<Box<dyn SecuritySink>>,
+    security: SecurityPolicy,
 }
 
 impl Cashier {
@@ -74,6 +80,8 @@ impl Cashier {
             clock: Arc::new(SystemClock),
             budget: AskBudget::default(),
             times: AskTimes::default(),
+            sinks: Vec::new(),
+            security: SecurityPolicy::default(),
         }
     }
 
@@ -103,8 +111,11 @@ impl Cashier {
         attempt: &StoredAttempt,
         event: Verified<PaymentEvent>,
     ) -> Result<Applied, StoreError> {
+        let heard = Heard::of(&event);
         let judgement = attempt.judge(event);
-        self.0.ledger.apply(&judgement, self.now()).await
+        let applied = self.0.ledger.apply(&judgement, self.now()).await?;
+        self.tell_applied(attempt, &heard, applied);
+        Ok(applied)
     }
 }
 
@@ -146,6 +157,18 @@ impl CashierBuilder {
         self
     }
 
+    /// Adds a sink of security events. Each sink gets every event; one that fails changes no verdict.
+    pub fn security_sink(mut self, sink: impl SecuritySink) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// When heartbeats and suspicions are told.
+    pub fn security_policy(mut self, policy: SecurityPolicy) -> Self {
+        self.security = policy;
+        self
+    }
+
     /// Puts it together. Refused without a gateway, with two under one id, and with gateways of both environments: a store
     /// that takes real money must not ship for play money (PAY-51).
     pub fn build(self) -> Result<Cashier, ConfigError> {
@@ -155,6 +178,8 @@ impl CashierBuilder {
             clock,
             budget,
             times,
+            sinks,
+            security,
         } = self;
         let mut registry = Gateways::new();
         let mut environments = gateways.iter().map(Gateway::environment);
@@ -171,14 +196,30 @@ impl CashierBuilder {
             registry.add(gateway)?;
         }
         let asking = Asking::new(budget);
+        let events = Arc::new(Emitter::new(or_default(sinks), Arc::clone(&clock), security));
+        events.emit(SecurityEvent::MonitorStarted {
+            environment: first,
+            gateways: u64::try_from(registry.iter().count()).unwrap_or(u64::MAX),
+            sinks: u64::try_from(events.sinks()).unwrap_or(u64::MAX),
+        });
         Ok(Cashier(Arc::new(Desk {
             ledger,
             gateways: registry,
             clock,
             asking,
             times,
+            events,
         })))
     }
+}
+
+/// Where events go if the store did not say: to `tracing` where that is on, for silence would look like peace (PAY-70).
+fn or_default(sinks: Vec<Box<dyn SecuritySink>>) -> Vec<Box<dyn SecuritySink>> {
+    #[cfg(feature = "tracing")]
+    if sinks.is_empty() {
+        return vec![Box::new(crate::security_event::TracingSink::new())];
+    }
+    sinks
 }
 
 impl fmt::Debug for Cashier {
@@ -189,6 +230,7 @@ impl fmt::Debug for Cashier {
             clock,
             asking,
             times,
+            events,
         } = &*self.0;
         f.debug_struct("Cashier")
             .field("ledger", ledger)
@@ -196,6 +238,7 @@ impl fmt::Debug for Cashier {
             .field("clock", clock)
             .field("asking", asking)
             .field("times", times)
+            .field("events", events)
             .finish()
     }
 }
@@ -208,6 +251,8 @@ impl fmt::Debug for CashierBuilder {
             clock,
             budget,
             times,
+            sinks,
+            security,
         } = self;
         f.debug_struct("CashierBuilder")
             .field("ledger", ledger)
@@ -215,6 +260,8 @@ impl fmt::Debug for CashierBuilder {
             .field("clock", clock)
             .field("budget", budget)
             .field("times", times)
+            .field("sinks", sinks)
+            .field("security", security)
             .finish()
     }
 }

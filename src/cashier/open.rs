@@ -69,12 +69,20 @@ impl Cashier {
         let gateway = self
             .gateway(gateway)
             .ok_or_else(|| OpenError::UnknownGateway(gateway.clone()))?;
+        let opened = self.open_page(request, gateway).await;
+        opened.inspect_err(|error| self.tell_not_opened(error, gateway.as_ref()))
+    }
+
+    async fn open_page(&self, request: &CheckoutRequest, gateway: &Arc<dyn Gateway>) -> Result<Checkout, OpenError> {
         let mut round = 0;
         loop {
             round += 1;
             let expected = ExpectedPayment::plan(gateway.as_ref(), request, self.now())?;
             match self.0.ledger.expect(&expected).await? {
-                Expected::Written => return self.send(gateway, &expected, request, true).await,
+                Expected::Written => {
+                    let sent = self.send(gateway, &expected, request, true).await;
+                    return sent.inspect(|_| self.tell_issued(&expected, false));
+                }
                 Expected::Paid(attempt) => return Err(OpenError::AlreadyPaid(attempt)),
                 Expected::Stopped(stopped) => return Err(OpenError::Stopped(stopped)),
                 Expected::Open(open) if self.is_same(&open, gateway, request) => {
@@ -85,7 +93,7 @@ impl Cashier {
                                 return Err(OpenError::Gateway(error));
                             }
                         }
-                        answered => return answered,
+                        answered => return answered.inspect(|_| self.tell_issued(&open.expected, true)),
                     }
                 }
                 Expected::Open(open) if round == ROUNDS => {
@@ -163,7 +171,10 @@ impl Cashier {
         };
         match self.0.ledger.opened(&expected.attempt, &opened, self.now()).await? {
             Binding::Now | Binding::Already => Ok(checkout),
-            Binding::Conflict => Err(OpenError::ReferenceTaken(expected.attempt.clone())),
+            Binding::Conflict => {
+                self.tell_reference_taken(expected);
+                Err(OpenError::ReferenceTaken(expected.attempt.clone()))
+            }
         }
     }
 
@@ -205,6 +216,7 @@ impl Cashier {
             }
             Err(error) => {
                 notice!(attempt = %attempt, error = %error, "the page could not be closed");
+                self.tell_unanswered(&now, gateway.as_ref(), &error);
                 self.ask(&now).await?;
             }
         }

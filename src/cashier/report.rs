@@ -87,12 +87,15 @@ impl Cashier {
     /// Checks the whole ledger, and holds it against a checkpoint of its. Check first that the checkpoint is
     /// [genuine](Checkpoint::is_genuine).
     pub async fn verify(&self, checkpoint: Option<&Checkpoint>) -> Result<ChainCheck, StoreError> {
-        ledger::verify(self.0.ledger.as_ref(), checkpoint).await
+        let check = ledger::verify(self.0.ledger.as_ref(), checkpoint).await?;
+        self.tell_chain(check);
+        Ok(check)
     }
 
     /// How far the ledger goes now, under a key that is kept elsewhere. Send it away as soon as it is made.
     pub async fn checkpoint(&self, key: &CheckpointKey) -> Result<Checkpoint, StoreError> {
         let head = self.0.ledger.head().await?;
+        self.tell_checkpoint(head.count);
         Ok(Checkpoint::make(key, head, self.now()))
     }
 }

@@ -12,6 +12,7 @@ use crate::form::Params;
 use crate::ledger::{Note, StoreError, StoredAttempt};
 use crate::payment::PaymentStatus;
 use crate::reference::{AttemptReference, GatewayId, MerchantReference};
+use crate::security_event::{Reason, Step};
 use crate::trace::notice;
 
 /// Which page to show.
@@ -76,6 +77,7 @@ impl Cashier {
             Ok(None) => ReturnPage::unknown(),
             Err(error) => {
                 notice!(gateway = %gateway, error = %error, "a return could not be looked up");
+                self.ledger_failed(Step::Return)(&error);
                 ReturnPage {
                     standing: Standing::AskAgain,
                     ..ReturnPage::unknown()
@@ -88,18 +90,26 @@ impl Cashier {
         let Some(gateway) = self.gateway(gateway) else {
             return Ok(None);
         };
-        let Some(attempt) = self.attempt_of(gateway.id(), callback).await? else {
-            return Ok(None);
+        self.tell_card_fields(callback);
+        let attempt = match self.attempt_of(gateway.id(), callback).await? {
+            Ok(attempt) => attempt,
+            Err(reason) => {
+                self.tell_forged(gateway.as_ref(), reason);
+                return Ok(None);
+            }
         };
         let Ok(hint) = gateway.returned(callback) else {
+            self.tell_forged(gateway.as_ref(), Reason::Payload);
             return Ok(None);
         };
         // The gateway's part names another checkout: two tabs were mixed up, by accident or not (PAY-13).
         let other_page = hint.subject.checkout.is_some() && hint.subject.checkout != attempt.checkout;
         let other_attempt = hint.subject.attempt.is_some_and(|named| named != *attempt.reference());
         if other_page || other_attempt {
+            self.tell_forged(gateway.as_ref(), Reason::OtherCheckout);
             return Ok(None);
         }
+        self.tell_returned(&attempt);
         let note = if hint.cancelled {
             Note::Cancelled
         } else {
@@ -123,20 +133,29 @@ impl Cashier {
     }
 
     /// The attempt that this return belongs to: named once, with its own token beside it.
-    async fn attempt_of(&self, gateway: GatewayId, callback: &Callback) -> Result<Option<StoredAttempt>, StoreError> {
+    /// Otherwise says why not, for the store's own eyes.
+    async fn attempt_of(
+        &self,
+        gateway: GatewayId,
+        callback: &Callback,
+    ) -> Result<Result<StoredAttempt, Reason>, StoreError> {
         let Ok(params) = Params::parse(callback.query().unwrap_or_default().as_bytes()) else {
-            return Ok(None);
+            return Ok(Err(Reason::Malformed));
         };
         let Some(state) = params.value(addresses::STATE) else {
-            return Ok(None);
+            return Ok(Err(Reason::Token));
         };
         let named = params
             .value(addresses::ATTEMPT)
             .and_then(|attempt| attempt.parse().ok());
-        let Some(named) = named else { return Ok(None) };
-        let attempt = self.0.ledger.attempt(&named).await?;
-        Ok(attempt
-            .filter(|attempt| attempt.expected.return_token.matches(state) && attempt.expected.gateway == gateway))
+        let Some(named) = named else {
+            return Ok(Err(Reason::Malformed));
+        };
+        let Some(attempt) = self.0.ledger.attempt(&named).await? else {
+            return Ok(Err(Reason::UnknownAttempt));
+        };
+        let is_its = attempt.expected.return_token.matches(state) && attempt.expected.gateway == gateway;
+        Ok(if is_its { Ok(attempt) } else { Err(Reason::Token) })
     }
 }
 

@@ -153,8 +153,17 @@ impl Cashier {
                 let found = format!("{} records, {exposed} of them after the last checkpoint", head.count);
                 say(Checked::Chain, None, true, found);
             }
-            ChainCheck::Broken(broken) => say(Checked::Chain, None, false, broken.to_string()),
+            broken @ ChainCheck::Broken(at) => {
+                self.tell_chain(broken);
+                say(Checked::Chain, None, false, at.to_string());
+            }
         }
+        let failing = self.security_health().sinks.iter().filter(|sink| sink.failing).count();
+        let found = match failing {
+            0 => "every event sink took its last event".to_owned(),
+            _ => format!("{failing} event sinks do not work"),
+        };
+        say(Checked::Events, None, failing == 0, found);
         Ok(SelfCheck { checks })
     }
 }

@@ -8,6 +8,7 @@ use super::asking::Answer;
 use crate::ledger::{Applied, AskDue, StoreError, StoredAttempt};
 use crate::payment::PaymentStatus;
 use crate::reference::{AttemptReference, GatewayId, MerchantReference};
+use crate::security_event::Step;
 
 /// How much one sweep may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +131,16 @@ impl Cashier {
     pub async fn sweep_watched(
         &self,
         policy: &SweepPolicy,
+        watch: impl FnMut(&SweepReport) + Send,
+    ) -> Result<SweepReport, StoreError> {
+        self.0.events.tick();
+        let swept = self.sweep_due(policy, watch).await;
+        swept.inspect_err(self.ledger_failed(Step::Sweep))
+    }
+
+    async fn sweep_due(
+        &self,
+        policy: &SweepPolicy,
         mut watch: impl FnMut(&SweepReport) + Send,
     ) -> Result<SweepReport, StoreError> {
         let mut report = SweepReport::default();
@@ -175,12 +186,16 @@ impl Cashier {
             }
         };
         let now = self.0.ledger.attempt(attempt.reference()).await?;
+        let after = now.map_or(attempt.status, |now| now.status);
+        if !held {
+            self.tell_drift(attempt, after);
+        }
         report.drift.push(Drift {
             attempt: attempt.reference().clone(),
             order: attempt.expected.order.clone(),
             gateway: attempt.expected.gateway.clone(),
             before: attempt.status,
-            after: now.map_or(attempt.status, |now| now.status),
+            after,
             held,
         });
         Ok(())

@@ -68,6 +68,7 @@ impl Cashier {
     pub async fn reopen(&self, actor: SwitchText, reason: SwitchText) -> Result<SelfCheck, ReopenError> {
         let check = self.self_check(None).await?;
         if !check.passed() {
+            self.tell_self_check(&check);
             return Err(ReopenError::SelfCheck(check));
         }
         self.turn(Switch::Reopen, actor, reason).await?;
@@ -83,12 +84,14 @@ impl Cashier {
         label: SwitchText,
     ) -> Result<(), StoreError> {
         let note = StoreNote::KeysChanged {
-            gateway,
-            account,
-            actor,
+            gateway: gateway.clone(),
+            account: account.clone(),
+            actor: actor.clone(),
             label,
         };
-        self.0.ledger.note_store(&note, self.now()).await
+        self.0.ledger.note_store(&note, self.now()).await?;
+        self.tell_keys_changed(gateway, account, &actor);
+        Ok(())
     }
 
     /// The attempts that can still be paid, in the order in which they were written: so many behind a place, each with its
@@ -160,6 +163,7 @@ impl Cashier {
             after = *last;
             open_attempts += page.len() as u64;
         }
+        self.tell_turned(&change, open_attempts);
         Ok(Turned { mode, open_attempts })
     }
 }

@@ -15,5 +15,8 @@ pub mod records {}
 #[doc = include_str!("postgres.md")]
 pub mod postgres {}
 
+#[doc = include_str!("security_events.md")]
+pub mod security_events {}
+
 #[doc = include_str!("peers.md")]
 pub mod peers {}

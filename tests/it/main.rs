@@ -37,6 +37,7 @@ mod properties;
 mod redaction;
 mod sbps;
 mod sbps_desk;
+mod security_events;
 mod self_check;
 mod storefront;
 mod stripe;

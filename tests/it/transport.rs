@@ -6,7 +6,7 @@ mod connections;
 mod secrets;
 mod server;
 #[cfg(feature = "rustls")]
-mod tls;
+pub mod tls;
 mod tries;
 
 use std::time::Duration;

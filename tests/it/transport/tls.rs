@@ -21,7 +21,7 @@ const EXPIRED: &[u8] = include_bytes!("../../certs/expired.pem");
 const KEY: &[u8] = include_bytes!("../../certs/server.key");
 
 /// Serves one connection with that certificate, and says what it could read of the request.
-fn serve(certificate: &[u8], version: &'static SupportedProtocolVersion) -> (u16, std::thread::JoinHandle<String>) {
+pub fn serve(certificate: &[u8], version: &'static SupportedProtocolVersion) -> (u16, std::thread::JoinHandle<String>) {
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()

@@ -1,0 +1,173 @@
+//! What only shows in many payments together: card testing, and redirects that lead nowhere.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::SystemTime;
+
+use super::event::SecurityEvent;
+use super::policy::SecurityPolicy;
+use super::rates::{Frequent, Share, Window};
+use super::show::AboutPayment;
+use super::words::Reason;
+use crate::ledger::ExpectedPayment;
+use crate::money::Money;
+use crate::reference::{AttemptReference, CustomerReference, GatewayId};
+
+/// Gateways are configured, so there are few. A bound nevertheless.
+const MOST_GATEWAYS: usize = 64;
+/// Of so many attempts it is remembered that a sign of their shopper was told.
+const MOST_SEEN: usize = 4096;
+
+#[derive(Default)]
+pub(super) struct Patterns {
+    gateways: HashMap<GatewayId, Counts>,
+    seen: Seen,
+}
+
+struct Counts {
+    declined: Window,
+    unused: Window,
+    amounts: Frequent<Money>,
+    customers: Frequent<CustomerReference>,
+}
+
+/// How an attempt ended, or that a shopper was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The browser came back, or the gateway reports what a shopper did.
+    Seen,
+    /// Paid.
+    Paid,
+    /// Ended declined.
+    Declined,
+    /// Expired without a sign of a shopper, as far as is known.
+    Expired,
+}
+
+impl Patterns {
+    /// A page was opened.
+    pub(super) fn opened(
+        &mut self,
+        expected: &ExpectedPayment,
+        policy: &SecurityPolicy,
+        now: SystemTime,
+    ) -> Vec<SecurityEvent> {
+        let Some(counts) = self.counts(&expected.gateway) else {
+            return Vec::new();
+        };
+        let Some(customer) = &expected.customer else {
+            return Vec::new();
+        };
+        let testing = &policy.testing;
+        let share = counts
+            .customers
+            .add(customer, (now, testing.window), testing.same_customer, 0);
+        let suspected = share.map(|share| suspected(expected, Reason::SameCustomer, share, policy));
+        suspected.into_iter().collect()
+    }
+
+    /// Something became of an attempt.
+    pub(super) fn turned(
+        &mut self,
+        expected: &ExpectedPayment,
+        turn: Turn,
+        policy: &SecurityPolicy,
+        now: SystemTime,
+    ) -> Vec<SecurityEvent> {
+        let mut events = Vec::new();
+        let was_seen = self.seen.holds(&expected.attempt);
+        let first = turn != Turn::Expired && self.seen.add(&expected.attempt);
+        if first {
+            events.push(SecurityEvent::RedirectOpened {
+                payment: expected.into(),
+            });
+        }
+        let Some(counts) = self.counts(&expected.gateway) else {
+            return events;
+        };
+        if first || (turn == Turn::Expired && !was_seen) {
+            let unused = &policy.unused;
+            let share = counts.unused.count(turn == Turn::Expired, now, unused.window);
+            if counts.unused.passes(share.is_at_least(unused.unused, unused.percent)) {
+                events.push(SecurityEvent::RedirectsUnused {
+                    at: AboutPayment::from(expected).at,
+                    count: share.count,
+                    of: share.of,
+                    window_seconds: unused.window.as_secs(),
+                });
+            }
+        }
+        if turn == Turn::Seen {
+            return events;
+        }
+        let testing = &policy.testing;
+        let share = counts.declined.count(turn == Turn::Declined, now, testing.window);
+        if counts
+            .declined
+            .passes(share.is_at_least(testing.declined, testing.percent))
+        {
+            events.push(suspected(expected, Reason::DeclineRate, share, policy));
+        }
+        if turn == Turn::Declined {
+            let over = (now, testing.window);
+            let share = counts
+                .amounts
+                .add(&expected.amount, over, testing.same_amount, testing.percent);
+            events.extend(share.map(|share| suspected(expected, Reason::SameAmount, share, policy)));
+        } else {
+            counts.amounts.dilute(&expected.amount);
+        }
+        if let (Turn::Paid, Some(customer)) = (turn, &expected.customer) {
+            counts.customers.forget(customer);
+        }
+        events
+    }
+
+    fn counts(&mut self, gateway: &GatewayId) -> Option<&mut Counts> {
+        if !self.gateways.contains_key(gateway) && self.gateways.len() >= MOST_GATEWAYS {
+            return None;
+        }
+        Some(self.gateways.entry(gateway.clone()).or_insert_with(|| Counts {
+            declined: Window::new(),
+            unused: Window::new(),
+            amounts: Frequent::new(),
+            customers: Frequent::new(),
+        }))
+    }
+}
+
+fn suspected(expected: &ExpectedPayment, reason: Reason, share: Share, policy: &SecurityPolicy) -> SecurityEvent {
+    SecurityEvent::TestingSuspected {
+        payment: expected.into(),
+        reason,
+        count: share.count,
+        of: share.of,
+        window_seconds: policy.testing.window.as_secs(),
+    }
+}
+
+/// The latest attempts of which a shopper was seen.
+#[derive(Default)]
+struct Seen {
+    attempts: HashSet<AttemptReference>,
+    order: VecDeque<AttemptReference>,
+}
+
+impl Seen {
+    fn holds(&self, attempt: &AttemptReference) -> bool {
+        self.attempts.contains(attempt)
+    }
+
+    /// True if it is new.
+    fn add(&mut self, attempt: &AttemptReference) -> bool {
+        if !self.attempts.insert(attempt.clone()) {
+            return false;
+        }
+        self.order.push_back(attempt.clone());
+        if self.order.len() > MOST_SEEN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.attempts.remove(&oldest);
+        }
+        true
+    }
+}

@@ -1,0 +1,197 @@
+//! How a field of an event is shown to a sink: as a name and a number, a flag or a text. The texts are bounded here, whatever
+//! made them.
+
+use super::words::{EventText, Reason, Step};
+use crate::ledger::ExpectedPayment;
+use crate::payment::PaymentStatus;
+use crate::reference::{AttemptReference, Environment, GatewayId, MerchantAccount, MerchantReference};
+use crate::verified::Trust;
+
+/// The value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldValue<'a> {
+    /// A count, a number of seconds, a position.
+    Number(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// A reference or a word. At most 255 bytes. Its characters are any: a sink escapes them.
+    Text(&'a str),
+}
+
+/// Which gateway and account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtGateway {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// The account there.
+    pub account: MerchantAccount,
+}
+
+/// Which payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AboutPayment {
+    /// Gateway and account.
+    pub at: AtGateway,
+    /// The attempt.
+    pub attempt: AttemptReference,
+    /// Its order.
+    pub order: MerchantReference,
+}
+
+impl From<&ExpectedPayment> for AboutPayment {
+    fn from(expected: &ExpectedPayment) -> Self {
+        Self {
+            at: AtGateway {
+                gateway: expected.gateway.clone(),
+                account: expected.account.clone(),
+            },
+            attempt: expected.attempt.clone(),
+            order: expected.order.clone(),
+        }
+    }
+}
+
+pub(super) type Visit<'v> = &'v mut dyn FnMut(&'static str, FieldValue<'_>);
+
+/// A type that a field of an event may have.
+pub(super) trait Show {
+    fn show(&self, name: &'static str, visit: Visit<'_>);
+
+    fn place(&self) -> Option<&AtGateway> {
+        None
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        None
+    }
+}
+
+/// The longest text a sink is given, in bytes: the longest reference there is.
+const LONGEST: usize = 255;
+
+fn text(name: &'static str, text: &str, visit: Visit<'_>) {
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    visit(name, FieldValue::Text(text.get(..end).unwrap_or_default()));
+}
+
+impl Show for u64 {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        visit(name, FieldValue::Number(*self));
+    }
+}
+
+impl Show for bool {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        visit(name, FieldValue::Flag(*self));
+    }
+}
+
+impl Show for &'static str {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        text(name, self, visit);
+    }
+}
+
+impl Show for Reason {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        text(name, self.as_str(), visit);
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        Some(*self)
+    }
+}
+
+impl Show for Step {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        text(name, self.as_str(), visit);
+    }
+}
+
+impl Show for EventText {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        text(name, self.as_str(), visit);
+    }
+}
+
+impl Show for AttemptReference {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        text(name, self.as_str(), visit);
+    }
+}
+
+impl Show for MerchantReference {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        text(name, self.as_str(), visit);
+    }
+}
+
+impl Show for Environment {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        let word = match self {
+            Self::Sandbox => "sandbox",
+            Self::Live => "live",
+        };
+        text(name, word, visit);
+    }
+}
+
+impl Show for Trust {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        let word = match self {
+            Self::Signature => "signature",
+            Self::KeyedHash => "keyed_hash",
+            Self::StatusQuery => "status_query",
+        };
+        text(name, word, visit);
+    }
+}
+
+impl Show for PaymentStatus {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        text(name, self.as_str(), visit);
+    }
+}
+
+impl Show for AtGateway {
+    fn show(&self, _: &'static str, visit: Visit<'_>) {
+        text("gateway", self.gateway.as_str(), visit);
+        text("account", self.account.as_str(), visit);
+    }
+
+    fn place(&self) -> Option<&AtGateway> {
+        Some(self)
+    }
+}
+
+impl Show for AboutPayment {
+    fn show(&self, _: &'static str, visit: Visit<'_>) {
+        self.at.show("at", visit);
+        text("attempt", self.attempt.as_str(), visit);
+        text("order", self.order.as_str(), visit);
+    }
+
+    fn place(&self) -> Option<&AtGateway> {
+        Some(&self.at)
+    }
+}
+
+impl<T: Show> Show for Option<T> {
+    fn show(&self, name: &'static str, visit: Visit<'_>) {
+        if let Some(value) = self {
+            value.show(name, visit);
+        }
+    }
+
+    fn place(&self) -> Option<&AtGateway> {
+        self.as_ref().and_then(Show::place)
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        self.as_ref().and_then(Show::reason)
+    }
+}
