@@ -36,6 +36,7 @@
 //! | `rustls` | yes | TLS for it |
 //! | `gmopg`, `komoju`, `sbps`, `stripe`, `all-gateways` | | the gateways |
 //! | `sqlite` | | `ledgers::SqliteLedger` |
+//! | `postgres` | | `ledgers::PostgresLedger` |
 //! | `axum` | | an extractor that keeps the raw body, and responses |
 //! | `tracing` | | notices |
 //! | `mock` | | the gateways, played on loopback, for tests |

@@ -12,6 +12,9 @@ pub mod glossary {}
 #[doc = include_str!("records.md")]
 pub mod records {}
 
+#[doc = include_str!("postgres.md")]
+pub mod postgres {}
+
 #[doc = include_str!("security_events.md")]
 pub mod security_events {}
 

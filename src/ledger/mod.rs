@@ -387,7 +387,8 @@ impl Fulfilment {
     }
 }
 
-/// The ledger could not be read or written. Nothing was changed; the gateway can deliver again.
+/// The ledger could not be read or written. Nothing was changed, unless it says that this is not known. Doing it again is right
+/// in both cases: the gateway can deliver again.
 #[derive(Debug)]
 pub struct StoreError {
     what: &'static str,

@@ -5,12 +5,20 @@
 //! | --- | --- | --- |
 //! | [`MemoryLedger`] | | tests: it forgets when the process ends |
 //! | `SqliteLedger` | `sqlite` | one machine, one file, several processes |
+//! | `PostgresLedger` | `postgres` | several machines, one database |
 
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod time;
 
 pub use self::memory::MemoryLedger;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{ConnectError, PostgresLedger, PostgresLedgerBuilder};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{OpenError, SqliteLedger, SqliteLedgerBuilder};
+/// The PostgreSQL client in the version that [`PostgresLedger`] takes its settings from.
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;

@@ -33,6 +33,7 @@ mod mock_komoju;
 mod mock_sbps;
 mod mock_stripe;
 mod money;
+mod postgres;
 mod properties;
 mod redaction;
 mod sbps;

@@ -1,0 +1,420 @@
+//! Rows to types. A row that does not have its form is an error and never a panic: somebody else may have written it.
+
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+use super::db::{Db, Trouble, Values};
+use crate::event::{PaymentEvent, Subject};
+use crate::ledger::{
+    Digest, Fulfilment, Head, HeldEvidence, KeptRecord, Mode, Record, RecordKind, StoreError, StoredAttempt, Which,
+    WindowCursor, WindowRow,
+};
+use crate::ledgers::time::time_of;
+use crate::payment::PaymentStatus;
+use crate::redirect::KeptLink;
+use crate::reference::{
+    AttemptReference, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference, ReferenceError,
+};
+
+/// What [`read_attempt`] wants, of a table that is called `a` here.
+macro_rules! attempt_columns {
+    () => {
+        "a.attempt, a.merchant_order, a.gateway, a.account, a.expected, a.status, a.checkout, a.payment, a.opened, \
+         a.expires_at, a.asks, a.next_ask, a.link, a.seq"
+    };
+}
+pub(super) use attempt_columns;
+
+macro_rules! attempts_where {
+    ($rest:literal) => {
+        concat!("SELECT ", attempt_columns!(), " FROM {s}.attempts a ", $rest)
+    };
+}
+
+pub(super) async fn attempt(db: &mut Db<'_>, attempt: &AttemptReference) -> Result<Option<StoredAttempt>, Trouble> {
+    let sql = attempts_where!("WHERE a.attempt = $1");
+    first(db, sql, &[&attempt.as_str()], read_attempt).await
+}
+
+/// The attempt, kept as it is until the transaction is over.
+pub(super) async fn attempt_locked(
+    db: &mut Db<'_>,
+    attempt: &AttemptReference,
+) -> Result<Option<StoredAttempt>, Trouble> {
+    let sql = attempts_where!("WHERE a.attempt = $1 FOR NO KEY UPDATE");
+    first(db, sql, &[&attempt.as_str()], read_attempt).await
+}
+
+/// The attempt and everything that is decided about its order, kept as it is until the transaction is over. What belongs to
+/// the order is read by later statements: they see what was committed while this one waited.
+pub(super) async fn attempt_and_order_locked(
+    db: &mut Db<'_>,
+    attempt: &AttemptReference,
+) -> Result<Option<StoredAttempt>, Trouble> {
+    let sql = attempts_where!("JOIN {s}.orders o USING (merchant_order) WHERE a.attempt = $1 FOR NO KEY UPDATE");
+    first(db, sql, &[&attempt.as_str()], read_attempt).await
+}
+
+pub(super) async fn attempts_of(db: &mut Db<'_>, order: &MerchantReference) -> Result<Vec<StoredAttempt>, Trouble> {
+    let sql = attempts_where!("WHERE a.merchant_order = $1 ORDER BY a.seq");
+    all(db, sql, &[&order.as_str()], read_attempt).await
+}
+
+pub(super) async fn latest(db: &mut Db<'_>, limit: usize) -> Result<Vec<StoredAttempt>, Trouble> {
+    let sql = attempts_where!("ORDER BY a.seq DESC LIMIT $1");
+    all(db, sql, &[&rows(limit)], read_attempt).await
+}
+
+pub(super) async fn find(
+    db: &mut Db<'_>,
+    gateway: &GatewayId,
+    account: &MerchantAccount,
+    subject: &Subject,
+) -> Result<Option<StoredAttempt>, Trouble> {
+    if let Some(ours) = &subject.attempt
+        && let Some(found) = attempt(db, ours).await?
+    {
+        return Ok(Some(found));
+    }
+    for (name, sql) in [
+        (
+            &subject.checkout,
+            attempts_where!("WHERE a.gateway = $1 AND a.account = $2 AND a.checkout = $3"),
+        ),
+        (
+            &subject.payment,
+            attempts_where!("WHERE a.gateway = $1 AND a.account = $2 AND a.payment = $3"),
+        ),
+    ] {
+        let Some(name) = name else { continue };
+        let key: Values<'_> = &[&gateway.as_str(), &account.as_str(), &name.as_str()];
+        if let Some(found) = first(db, sql, key, read_attempt).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Whose the gateway's names are: of the payment, and of the checkout.
+pub(super) async fn owners(
+    db: &mut Db<'_>,
+    gateway: &GatewayId,
+    account: &MerchantAccount,
+    payment: Option<&GatewayReference>,
+    checkout: Option<&GatewayReference>,
+) -> Result<[Option<AttemptReference>; 2], Trouble> {
+    let sql = "SELECT \
+        (SELECT attempt FROM {s}.attempts WHERE gateway = $1 AND account = $2 AND payment = $3), \
+        (SELECT attempt FROM {s}.attempts WHERE gateway = $1 AND account = $2 AND checkout = $4)";
+    let payment = payment.map(GatewayReference::as_str);
+    let checkout = checkout.map(GatewayReference::as_str);
+    let key: Values<'_> = &[&gateway.as_str(), &account.as_str(), &payment, &checkout];
+    let owners = first(db, sql, key, |row| Ok([attempt_name(row, 0)?, attempt_name(row, 1)?])).await?;
+    owners.ok_or_else(says_too_little)
+}
+
+/// What a decision needs beside the attempt.
+pub(super) struct Around {
+    pub(super) paid_by: Option<AttemptReference>,
+    pub(super) owners: [Option<AttemptReference>; 2],
+    pub(super) heard_before: bool,
+}
+
+pub(super) async fn around(db: &mut Db<'_>, stored: &StoredAttempt, said: &PaymentEvent) -> Result<Around, Trouble> {
+    let sql = "SELECT \
+        (SELECT attempt FROM {s}.fulfilments WHERE merchant_order = $1), \
+        (SELECT attempt FROM {s}.attempts WHERE gateway = $2 AND account = $3 AND payment = $4), \
+        (SELECT attempt FROM {s}.attempts WHERE gateway = $2 AND account = $3 AND checkout = $5), \
+        EXISTS (SELECT FROM {s}.events_heard WHERE attempt = $6 AND event = $7)";
+    let values: Values<'_> = &[
+        &stored.expected.order.as_str(),
+        &said.gateway.as_str(),
+        &said.account.as_str(),
+        &said.subject.payment.as_ref().map(GatewayReference::as_str),
+        &said.subject.checkout.as_ref().map(GatewayReference::as_str),
+        &stored.reference().as_str(),
+        &said.id.as_str(),
+    ];
+    let around = first(db, sql, values, |row| {
+        Ok(Around {
+            paid_by: attempt_name(row, 0)?,
+            owners: [attempt_name(row, 1)?, attempt_name(row, 2)?],
+            heard_before: column(row, 3)?,
+        })
+    });
+    around.await?.ok_or_else(says_too_little)
+}
+
+/// The attempt that paid an order.
+pub(super) async fn payer_of(db: &mut Db<'_>, order: &MerchantReference) -> Result<Option<AttemptReference>, Trouble> {
+    let sql = "SELECT attempt FROM {s}.fulfilments WHERE merchant_order = $1";
+    let payer = first(db, sql, &[&order.as_str()], |row| attempt_name(row, 0)).await?;
+    Ok(payer.flatten())
+}
+
+pub(super) async fn fulfilment_of(db: &mut Db<'_>, order: &MerchantReference) -> Result<Option<Fulfilment>, Trouble> {
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected FROM {s}.fulfilments f \
+               JOIN {s}.attempts a USING (attempt) WHERE f.merchant_order = $1";
+    first(db, sql, &[&order.as_str()], read_fulfilment).await
+}
+
+/// Whose right a key is, and whether it was used; kept as it is until the transaction is over.
+pub(super) async fn right_locked(
+    db: &mut Db<'_>,
+    key: &FulfilmentKey,
+) -> Result<Option<(AttemptReference, bool)>, Trouble> {
+    let sql = "SELECT attempt, done_at IS NOT NULL FROM {s}.fulfilments WHERE key = $1 FOR NO KEY UPDATE";
+    first(db, sql, &[&key.as_str()], |row| {
+        Ok((reference(column(row, 0)?, AttemptReference::new)?, column(row, 1)?))
+    })
+    .await
+}
+
+pub(super) async fn timeline(db: &mut Db<'_>, attempt: &AttemptReference) -> Result<Vec<Record>, Trouble> {
+    let sql = "SELECT position, at, attempt, kind, body FROM {s}.records WHERE attempt = $1 ORDER BY position";
+    all(db, sql, &[&attempt.as_str()], read_record).await
+}
+
+pub(super) async fn held(db: &mut Db<'_>, limit: usize) -> Result<Vec<HeldEvidence>, Trouble> {
+    let sql = "SELECT r.position, r.at, r.attempt, r.kind, r.body, a.merchant_order FROM {s}.records r \
+               JOIN {s}.attempts a USING (attempt) WHERE r.kind = 'held' ORDER BY r.position DESC LIMIT $1";
+    all(db, sql, &[&rows(limit)], |row| {
+        let order = reference(column(row, 5)?, MerchantReference::new)?;
+        let attempt = reference(column(row, 2)?, AttemptReference::new)?;
+        Ok(HeldEvidence::new(attempt, order, read_record(row)?))
+    })
+    .await
+}
+
+pub(super) async fn mode(db: &mut Db<'_>) -> Result<Mode, Trouble> {
+    let read = |row: &Row| {
+        let mode = serde_json::from_str(column(row, 0)?);
+        Ok(mode.map_err(|_| StoreError::missing("the mode on record has lost its form"))?)
+    };
+    Ok(first(db, "SELECT body FROM {s}.mode", &[], read)
+        .await?
+        .unwrap_or_default())
+}
+
+/// The last record's position and digest, for [`read_head`].
+pub(super) const HEAD: &str = "SELECT position, digest FROM {s}.records ORDER BY position DESC LIMIT 1";
+
+pub(super) async fn head(db: &mut Db<'_>) -> Result<Head, Trouble> {
+    Ok(first(db, HEAD, &[], read_head).await?.unwrap_or_else(Head::empty))
+}
+
+pub(super) fn read_head(row: &Row) -> Result<Head, Trouble> {
+    let (count, digest) = (position(column(row, 0)?)?, digest(row, 1)?);
+    Ok(Head { count, digest })
+}
+
+/// The records behind a position, as they are kept.
+pub(super) async fn records(db: &mut Db<'_>, after: u64, limit: usize) -> Result<Vec<KeptRecord>, Trouble> {
+    let sql = "SELECT position, at, attempt, kind, body, digest FROM {s}.records WHERE position > $1 \
+               ORDER BY position LIMIT $2";
+    all(db, sql, &[&place(after), &rows(limit)], |row| {
+        Ok(KeptRecord {
+            position: position(column(row, 0)?)?,
+            at_micros: column(row, 1)?,
+            attempt: column(row, 2)?,
+            kind: column(row, 3)?,
+            body: column(row, 4)?,
+            digest: digest(row, 5)?,
+        })
+    })
+    .await
+}
+
+/// The attempts behind a place, each with its place.
+pub(super) async fn attempts_after(
+    db: &mut Db<'_>,
+    after: u64,
+    which: Which,
+    limit: usize,
+) -> Result<Vec<(u64, StoredAttempt)>, Trouble> {
+    let sql = match which {
+        Which::All => attempts_where!("WHERE a.seq > $1 ORDER BY a.seq LIMIT $2"),
+        // The words of the index, so that it is used; that they are those that are not final has a test.
+        Which::Open => attempts_where!(
+            "WHERE a.status IN ('created', 'pending', 'requires_action', 'authorized', 'unknown') AND a.seq > $1 \
+             ORDER BY a.seq LIMIT $2"
+        ),
+    };
+    all(db, sql, &[&place(after), &rows(limit)], |row| {
+        Ok((position(column(row, 13)?)?, read_attempt(row)?))
+    })
+    .await
+}
+
+/// The attempts of a window, each at its first record in it.
+pub(super) async fn window(
+    db: &mut Db<'_>,
+    (from, to): (i64, i64),
+    after: Option<WindowCursor>,
+    limit: usize,
+) -> Result<Vec<WindowRow>, Trouble> {
+    let sql = "SELECT r.at, r.position, r.attempt FROM {s}.records r \
+               WHERE r.at >= $1 AND r.at < $2 AND (r.at, r.position) > ($3, $4) AND r.attempt IS NOT NULL \
+               AND NOT EXISTS (SELECT FROM {s}.records e WHERE e.attempt = r.attempt AND e.at >= $1 \
+               AND (e.at, e.position) < (r.at, r.position)) ORDER BY r.at, r.position LIMIT $5";
+    let after = after.map_or((i64::MIN, 0), |after| (after.at_micros, place(after.position)));
+    let values: Values<'_> = &[&from, &to, &after.0, &after.1, &rows(limit)];
+    let firsts = all(db, sql, values, |row| {
+        let cursor = WindowCursor {
+            at_micros: column(row, 0)?,
+            position: position(column(row, 1)?)?,
+        };
+        Ok((cursor, reference(column(row, 2)?, AttemptReference::new)?))
+    });
+    let firsts = firsts.await?;
+    let mut found = Vec::with_capacity(firsts.len());
+    for (cursor, name) in firsts {
+        let stored = attempt(db, &name).await?;
+        let stored = stored.ok_or(StoreError::missing("a record is about an attempt that is not there"))?;
+        found.push(WindowRow::new(cursor, stored, timeline(db, &name).await?));
+    }
+    Ok(found)
+}
+
+pub(super) async fn window_span(db: &mut Db<'_>, (from, to): (i64, i64)) -> Result<Option<(u64, u64)>, Trouble> {
+    let sql = "SELECT min(position), max(position) FROM {s}.records WHERE at >= $1 AND at < $2";
+    let values: Values<'_> = &[&from, &to];
+    let span = first(db, sql, values, |row| {
+        let (low, high): (Option<i64>, Option<i64>) = (column(row, 0)?, column(row, 1)?);
+        Ok(low.map(position).transpose()?.zip(high.map(position).transpose()?))
+    });
+    Ok(span.await?.flatten())
+}
+
+/// Do the records follow each other from the first to the last?
+pub(super) async fn check(db: &mut Db<'_>) -> Result<(), Trouble> {
+    let sql = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM {s}.records";
+    let found = first(db, sql, &[], |row| {
+        let (count, lowest, highest): (i64, i64, i64) = (column(row, 0)?, column(row, 1)?, column(row, 2)?);
+        Ok(lowest == 1 && highest == count)
+    });
+    if found.await? == Some(true) {
+        return Ok(());
+    }
+    Err(StoreError::missing("a record is missing").into())
+}
+
+pub(super) fn read_attempt(row: &Row) -> Result<StoredAttempt, Trouble> {
+    let expected: crate::ledger::ExpectedPayment = serde_json::from_str(column(row, 4)?)
+        .map_err(|_| StoreError::missing("an expected payment on record has lost its form"))?;
+    let same = expected.attempt.as_str() == column::<&str>(row, 0)?
+        && expected.order.as_str() == column::<&str>(row, 1)?
+        && expected.gateway.as_str() == column::<&str>(row, 2)?
+        && expected.account.as_str() == column::<&str>(row, 3)?;
+    if !same {
+        return Err(StoreError::missing("an attempt on record contradicts itself").into());
+    }
+    let mut attempt = StoredAttempt::new(expected);
+    attempt.status = status(column(row, 5)?)?;
+    attempt.checkout = name(column(row, 6)?)?;
+    attempt.payment = name(column(row, 7)?)?;
+    attempt.opened = column(row, 8)?;
+    attempt.expires_at = time_of(column(row, 9)?)?;
+    attempt.asks = count(column(row, 10)?)?;
+    attempt.next_ask = column::<Option<i64>>(row, 11)?.map(time_of).transpose()?;
+    attempt.link = link(column(row, 12)?)?;
+    Ok(attempt)
+}
+
+/// The columns are: key, deliveries, `done_at`, what was expected.
+pub(super) fn read_fulfilment(row: &Row) -> Result<Fulfilment, Trouble> {
+    let expected = serde_json::from_str(column(row, 3)?)
+        .map_err(|_| StoreError::missing("an expected payment on record has lost its form"))?;
+    let mut fulfilment = Fulfilment::of(&expected);
+    if fulfilment.key.as_str() != column::<&str>(row, 0)? {
+        return Err(StoreError::missing("a right on record contradicts its attempt").into());
+    }
+    fulfilment.deliveries = count(column(row, 1)?)?;
+    fulfilment.done_at = column::<Option<i64>>(row, 2)?.map(time_of).transpose()?;
+    Ok(fulfilment)
+}
+
+fn read_record(row: &Row) -> Result<Record, Trouble> {
+    let lost = || StoreError::missing("a record has lost its form");
+    let position = position(column(row, 0)?)?;
+    let kind: RecordKind = serde_json::from_str(column(row, 4)?).map_err(|_| lost())?;
+    if kind.as_str() != column::<&str>(row, 3)? {
+        return Err(lost().into());
+    }
+    let attempt = attempt_name(row, 2)?;
+    Ok(Record::new(position, time_of(column(row, 1)?)?, attempt, kind))
+}
+
+fn link(kept: Option<&str>) -> Result<Option<KeptLink>, Trouble> {
+    let link = kept.map(serde_json::from_str).transpose();
+    Ok(link.map_err(|_| StoreError::missing("the link of an attempt has lost its form"))?)
+}
+
+fn status(word: &str) -> Result<PaymentStatus, Trouble> {
+    let mut all = PaymentStatus::ALL.into_iter();
+    let found = all.find(|status| status.as_str() == word);
+    Ok(found.ok_or(StoreError::missing("a status on record has no meaning"))?)
+}
+
+fn position(number: i64) -> Result<u64, Trouble> {
+    Ok(u64::try_from(number).map_err(|_| StoreError::missing("a position on record is none"))?)
+}
+
+fn digest(row: &Row, place: usize) -> Result<Digest, Trouble> {
+    let bytes: &[u8] = column(row, place)?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::missing("a digest on record is none"))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+fn place(after: u64) -> i64 {
+    i64::try_from(after).unwrap_or(i64::MAX)
+}
+
+fn count(number: i64) -> Result<u32, Trouble> {
+    Ok(u32::try_from(number).map_err(|_| StoreError::missing("a count on record is none"))?)
+}
+
+fn attempt_name(row: &Row, position: usize) -> Result<Option<AttemptReference>, Trouble> {
+    let text: Option<String> = column(row, position)?;
+    text.map(|text| reference(text, AttemptReference::new)).transpose()
+}
+
+fn name(text: Option<String>) -> Result<Option<GatewayReference>, Trouble> {
+    text.map(|text| reference(text, GatewayReference::new)).transpose()
+}
+
+fn reference<T>(text: String, check: fn(String) -> Result<T, ReferenceError>) -> Result<T, Trouble> {
+    Ok(check(text).map_err(|error| StoreError::new("a reference on record has lost its form", error))?)
+}
+
+fn says_too_little() -> Trouble {
+    StoreError::missing("the database says too little").into()
+}
+
+pub(super) fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+pub(super) fn column<'r, T: FromSql<'r>>(row: &'r Row, position: usize) -> Result<T, Trouble> {
+    Ok(row.try_get(position)?)
+}
+
+pub(super) async fn first<T>(
+    db: &mut Db<'_>,
+    sql: &'static str,
+    values: Values<'_>,
+    read: impl FnOnce(&Row) -> Result<T, Trouble>,
+) -> Result<Option<T>, Trouble> {
+    db.first(sql, values).await?.as_ref().map(read).transpose()
+}
+
+pub(super) async fn all<T>(
+    db: &mut Db<'_>,
+    sql: &'static str,
+    values: Values<'_>,
+    read: impl FnMut(&Row) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Trouble> {
+    db.all(sql, values).await?.iter().map(read).collect()
+}
