@@ -82,7 +82,13 @@ pub(crate) fn base64_inside(value: &str, behind: usize) -> String {
 
 /// Every form of a value that is searched for.
 pub(crate) fn forms(value: &str) -> Vec<String> {
-    let mut forms = vec![value.to_owned(), hex(value), hex(value).to_uppercase(), percent(value), percent(value).to_uppercase()];
+    let mut forms = vec![
+        value.to_owned(),
+        hex(value),
+        hex(value).to_uppercase(),
+        percent(value),
+        percent(value).to_uppercase(),
+    ];
     forms.extend([" ", "-", "+", "%20"].map(|between| grouped(value, between)));
     forms.extend([0, 1, 2].map(|behind| base64_inside(value, behind)));
     forms.sort();

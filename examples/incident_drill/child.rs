@@ -47,7 +47,9 @@ impl Process {
             let mut lines = BufReader::new(stdout).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 let _ = std::io::Write::write_all(&mut log, format!("{line}\n").as_bytes());
-                let Ok(answer) = serde_json::from_str::<Value>(&line) else { continue };
+                let Ok(answer) = serde_json::from_str::<Value>(&line) else {
+                    continue;
+                };
                 let id = answer.get("id").and_then(Value::as_u64).unwrap_or_default();
                 if let Some(asker) = heard.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
                     let _ = asker.send(answer);

@@ -144,9 +144,9 @@ impl Played {
         let komoju = self.komoju.merchant().sessions();
         json!({
             "stripe": stripe.iter().filter(|session| session.captured > 0).count(),
-            "komoju": komoju.iter().filter(|session| session.captured > 0).count(),
+            "komoju": komoju.iter().filter(|session| session.payment_status.as_deref() == Some("captured")).count(),
             "sbps": self.sbps.merchant().orders().iter().filter(|order| order.captured > 0).count(),
-            "gmopg": self.gmopg.merchant().orders().iter().filter(|order| order.captured > 0).count(),
+            "gmopg": self.gmopg.merchant().orders().iter().filter(|order| order.taken > 0).count(),
         })
     }
 }

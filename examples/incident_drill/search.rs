@@ -119,7 +119,11 @@ impl Search {
                 match memory.read_at(window, at) {
                     Ok(read) if read > 0 => {
                         self.look(window.get(..read).unwrap_or_default(), &mut found);
-                        let next = if read < wanted || at + read as u64 >= to { read } else { PIECE };
+                        let next = if read < wanted || at + read as u64 >= to {
+                            read
+                        } else {
+                            PIECE
+                        };
                         found.bytes += next as u64;
                         at += next as u64;
                     }

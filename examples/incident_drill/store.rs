@@ -23,8 +23,8 @@ use kessai::report::Format;
 use kessai::security_event::{Background, JsonLines};
 use kessai::sign::SigningKeys;
 use kessai::{
-    Addresses, ApiKey, Callback, Cashier, CheckoutRequest, CheckpointKey, Currency, CustomerReference, Environment, GatewayId,
-    MerchantAccount, MerchantReference, Money, OpenError, SweepPolicy,
+    Addresses, ApiKey, Callback, Cashier, CheckoutRequest, CheckpointKey, Currency, CustomerReference, Environment,
+    GatewayId, MerchantAccount, MerchantReference, Money, OpenError, SweepPolicy,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -110,6 +110,7 @@ impl Store {
                 match cashier.verify(checkpoint.as_ref()).await? {
                     ChainCheck::Intact { head, exposed } => Ok(json!({"records": head.count, "exposed": exposed})),
                     ChainCheck::Broken(at) => Err(at.to_string().into()),
+                    _ => Err("the check says nothing clear".into()),
                 }
             }
             "sweep" => {
@@ -178,7 +179,10 @@ impl Store {
             let label = SwitchText::new("the keys after the incident")?;
             cashier.keys_changed(gateway, account, operator.clone(), label).await?;
         }
-        let open = Open { cashier, ..open.clone() };
+        let open = Open {
+            cashier,
+            ..open.clone()
+        };
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(open);
         Ok(Value::Null)
     }
@@ -217,7 +221,9 @@ impl Open {
 
 fn build(ledger: &Arc<dyn Ledger>, settings: &Value, keys: &Value) -> Result<Cashier, Failure> {
     let of = |gateway: &str, name: &str| -> Result<String, Failure> {
-        let part = settings.get(gateway).ok_or_else(|| format!("nothing about {gateway}"))?;
+        let part = settings
+            .get(gateway)
+            .ok_or_else(|| format!("nothing about {gateway}"))?;
         Ok(text(part, name)?.to_owned())
     };
     let public = text(settings, "public")?;
@@ -249,7 +255,7 @@ fn build(ledger: &Arc<dyn Ledger>, settings: &Value, keys: &Value) -> Result<Cas
     .api(ApiKey::new(of("sbps", "password")?)?)
     .api_endpoint(of("sbps", "api")?)
     .form_url(of("sbps", "form")?)
-    .item_name("Tea")
+    .item_name("お茶と道具")
     .build()?;
     let gmopg = GmoPg::builder(
         MerchantAccount::new(of("gmopg", "shop")?)?,
@@ -269,7 +275,11 @@ fn build(ledger: &Arc<dyn Ledger>, settings: &Value, keys: &Value) -> Result<Cas
         .gateway(sbps)
         .gateway(gmopg)
         // All shoppers of the drill come within a minute.
-        .ask_budget(AskBudget::default().per_second(1000).per_attempt(Duration::from_millis(50)))
+        .ask_budget(
+            AskBudget::default()
+                .per_second(1000)
+                .per_attempt(Duration::from_millis(50)),
+        )
         .security_sink(Background::new(sink, 10_000)?)
         .build()?)
 }
@@ -300,7 +310,7 @@ async fn buy(State(store): State<Store>, Query(query): Query<BTreeMap<String, St
         Err(error) => return failed(&error),
     };
     match open.cashier.open(&request, &gateway).await {
-        Ok(checkout) => checkout.redirect.into_response(),
+        Ok(checkout) => axum::response::IntoResponse::into_response(checkout.redirect),
         Err(OpenError::Stopped(_)) => (
             StatusCode::SERVICE_UNAVAILABLE,
             [(header::RETRY_AFTER, "60")],

@@ -33,7 +33,9 @@ impl Tee {
                 let traffic = traffic.clone();
                 tokio::spawn(async move {
                     let Some(target) = target else { return };
-                    let Ok(far) = TcpStream::connect(target).await else { return };
+                    let Ok(far) = TcpStream::connect(target).await else {
+                        return;
+                    };
                     let _ = (near.set_nodelay(true), far.set_nodelay(true));
                     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
                     tokio::spawn(pass(near_in, far_out, traffic.direction()));
@@ -57,7 +59,9 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, kept: Direction) 
     let mut piece = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut piece).await {
         let bytes = piece.get(..read).unwrap_or_default();
-        kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        kept.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         if to.write_all(bytes).await.is_err() {
             break;
         }
@@ -73,6 +77,15 @@ impl Traffic {
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(&direction));
         direction
+    }
+
+    /// The first direction that begins so.
+    pub(crate) fn first(&self, beginning: &str) -> Option<Vec<u8>> {
+        let directions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        directions.iter().find_map(|direction| {
+            let bytes = direction.lock().unwrap_or_else(PoisonError::into_inner);
+            bytes.starts_with(beginning.as_bytes()).then(|| bytes.clone())
+        })
     }
 
     /// Everything that passed until now.
