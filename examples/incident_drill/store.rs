@@ -17,6 +17,7 @@ use kessai::gateways::komoju::Komoju;
 use kessai::gateways::sbps::{Sbps, ShopId};
 use kessai::gateways::stripe::Stripe;
 use kessai::integrations::axum::Reply;
+use kessai::ledger::rules::AskTimes;
 use kessai::ledger::{ChainCheck, Checkpoint, Ledger, SwitchText, Window};
 use kessai::ledgers::SqliteLedger;
 use kessai::report::Format;
@@ -148,6 +149,7 @@ impl Store {
         let app = app.with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         tokio::spawn(self.clone().ship());
+        tokio::spawn(self.clone().sweep());
         tracing::info!("open at {address}");
         Ok(json!(address))
     }
@@ -162,6 +164,18 @@ impl Store {
                 if let Ok(true) = due.done().await {
                     *locked(&self.shipped).entry(order).or_default() += 1;
                 }
+            }
+        }
+    }
+
+    /// Asks about what is due. A real store does so every minute; the drill has less time.
+    async fn sweep(self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            if let Ok(open) = self.opened()
+                && let Err(error) = open.cashier.sweep(&SweepPolicy::default()).await
+            {
+                tracing::error!("{error}");
             }
         }
     }
@@ -279,6 +293,12 @@ fn build(ledger: &Arc<dyn Ledger>, settings: &Value, keys: &Value) -> Result<Cas
             AskBudget::default()
                 .per_second(1000)
                 .per_attempt(Duration::from_millis(50)),
+        )
+        // A question that was too early is asked again within a second, not within minutes.
+        .ask_times(
+            AskTimes::default()
+                .page(Duration::from_secs(1))
+                .pending(Duration::from_secs(1)),
         )
         .security_sink(Background::new(sink, 10_000)?)
         .build()?)
