@@ -120,7 +120,7 @@ fn gmopg_says_paid(victim: &Value, known: &Value) -> Result<Message, Failure> {
 
 /// A genuine message that went over the line before: its body, and the header that signs it.
 fn captured(traffic: &Traffic) -> Option<Message> {
-    let seen = traffic.first("POST /pay/stripe/notification")?;
+    let seen = traffic.first("POST /pay/stripe/notification", "evt_forged")?;
     let seen = String::from_utf8(seen).ok()?;
     let (head, rest) = seen.split_once("\r\n\r\n")?;
     let value = |name: &str| {

@@ -199,7 +199,7 @@ async fn control(account: &Account, line: &mut Line, home: &Path) -> Result<(), 
 struct Line {
     traffic: Traffic,
     front: Tee,
-    /// Kept, as dropping one does not close it, but somebody should hold them.
+    /// From the store to each gateway.
     backs: BTreeMap<&'static str, Tee>,
     known: Value,
     sink: String,
@@ -563,7 +563,6 @@ fn tell_events(account: &Account, counts: &Value) {
         "payment.key.rotated",
         "payment.ledger.checkpoint",
         "payment.callback.refused",
-        "payment.callback.refused_burst",
         "payment.return.forged",
         "payment.card_data.sighted",
     ];

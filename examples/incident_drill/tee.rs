@@ -79,12 +79,14 @@ impl Traffic {
         direction
     }
 
-    /// The first direction that begins so.
-    pub(crate) fn first(&self, beginning: &str) -> Option<Vec<u8>> {
+    /// The first direction that begins so and does not hold that.
+    pub(crate) fn first(&self, beginning: &str, without: &str) -> Option<Vec<u8>> {
         let directions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         directions.iter().find_map(|direction| {
             let bytes = direction.lock().unwrap_or_else(PoisonError::into_inner);
-            bytes.starts_with(beginning.as_bytes()).then(|| bytes.clone())
+            let fits = bytes.starts_with(beginning.as_bytes())
+                && !bytes.windows(without.len()).any(|window| window == without.as_bytes());
+            fits.then(|| bytes.clone())
         })
     }
 

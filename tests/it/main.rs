@@ -22,6 +22,7 @@ mod examples;
 mod gmopg;
 mod guard;
 mod guide;
+mod incident_drill;
 mod interop;
 mod kept_link;
 mod komoju;
