@@ -1,5 +1,7 @@
 //! The markers: cards that exist nowhere else, and the forms in which a value can lie about.
 
+use std::fmt::Write as _;
+
 use base64ct::{Base64, Encoding};
 
 use super::Failure;
@@ -59,11 +61,20 @@ pub(crate) fn grouped(value: &str, between: &str) -> String {
 }
 
 pub(crate) fn hex(value: &str) -> String {
-    value.bytes().map(|byte| format!("{byte:02x}")).collect()
+    written(value, "")
 }
 
 pub(crate) fn percent(value: &str) -> String {
-    value.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    written(value, "%")
+}
+
+/// Each byte in hex, behind a mark.
+fn written(value: &str, mark: &str) -> String {
+    value.bytes().fold(String::new(), |mut out, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(out, "{mark}{byte:02x}");
+        out
+    })
 }
 
 pub(crate) fn base64(value: &str) -> String {

@@ -291,7 +291,15 @@ impl Stage {
         }
         self.settle(VICTIMS..OPEN_AT_THE_STOP).await?;
         account.held(true, "16 shoppers who were on a payment page have paid and were served");
+        // Nobody is on a payment page any more but the four whom the attacker is after.
+        while self.done.load(Ordering::SeqCst) + VICTIMS < self.bought.load(Ordering::SeqCst) {
+            if asked.elapsed() > PATIENCE {
+                return Err("somebody is still on a payment page".into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.gateways.ask("quiet", Value::Null).await?;
+        self.ship_all_paid().await?;
 
         let to = millis() + 1;
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -320,13 +328,8 @@ impl Stage {
         account.held(same, "as JSON, CSV and HTML it is the same byte for byte when repeated");
 
         let key = "the checkpoint key, kept by the operator and nobody else";
-        line.checkpoint = self
-            .store
-            .ask("checkpoint", json!({"key": key}))
-            .await?
-            .as_str()
-            .ok_or("no checkpoint")?
-            .to_owned();
+        let made = self.store.ask("checkpoint", json!({"key": key})).await?;
+        line.checkpoint = made.as_str().map(str::to_owned).ok_or("no checkpoint")?;
         let checkpoint: Checkpoint = line.checkpoint.parse()?;
         let verified = self.store.ask("verify", json!({"checkpoint": line.checkpoint})).await?;
         account.held(
@@ -490,6 +493,18 @@ impl Stage {
         }
     }
 
+    /// Waits until everything that was paid until now was shipped.
+    async fn ship_all_paid(&self) -> Result<(), Failure> {
+        let start = Instant::now();
+        while self.shipped().await?.len() < self.done.load(Ordering::SeqCst) {
+            if start.elapsed() > PATIENCE {
+                return Err("not everything that was paid was shipped".into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
     async fn sold(&self, account: &Account, tally: &Tally) -> Result<(), Failure> {
         let shipped = self.shipped().await?;
         let once = shipped.values().all(|times| *times == 1);
@@ -577,11 +592,13 @@ fn tell_events(account: &Account, counts: &Value) {
 }
 
 fn shown(found: &Found) -> String {
-    let mut text = format!("{} ({} bytes)", found.place, found.bytes);
-    if found.unread > 0 {
-        text.push_str(&format!(", {} bytes unreadable", found.unread));
+    let Found {
+        place, bytes, unread, ..
+    } = found;
+    match unread {
+        0 => format!("{place} ({bytes} bytes)"),
+        _ => format!("{place} ({bytes} bytes, {unread} unreadable)"),
     }
-    text
 }
 
 /// The form that a page of the store posts to a payment page.
