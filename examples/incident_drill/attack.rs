@@ -27,7 +27,7 @@ pub(crate) type Tally = BTreeMap<&'static str, (u32, u32)>;
 pub(crate) const REFUSED: [&str; 6] = [
     "Stripe, unsigned",
     "Stripe, signed with a guess",
-    "Stripe, signed an hour ago",
+    "Stripe, an hour old and signed with a guess",
     "KOMOJU, signed with a guess",
     "SBPS, hashed with a guess",
     "message of another gateway",
@@ -160,7 +160,10 @@ impl Attacker {
         let mut messages = vec![
             ("Stripe, unsigned", unsigned),
             ("Stripe, signed with a guess", stripe_says_paid(&stripe, guess, now)?),
-            ("Stripe, signed an hour ago", stripe_says_paid(&stripe, guess, old)?),
+            (
+                "Stripe, an hour old and signed with a guess",
+                stripe_says_paid(&stripe, guess, old)?,
+            ),
             (
                 "KOMOJU, signed with a guess",
                 komoju_says_paid(&komoju, "a-guess-of-somebody-else-0123456789")?,
