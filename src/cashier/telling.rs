@@ -94,6 +94,10 @@ impl Cashier {
         });
     }
 
+    pub(super) fn tell_failed_try(&self, attempt: &StoredAttempt) {
+        self.0.events.turned(&attempt.expected, Turn::FailedTry);
+    }
+
     /// Says if a key that is on its way out made the signature.
     pub(super) fn tell_key(&self, gateway: &dyn Gateway, event: &Verified<PaymentEvent>) {
         if let Some(key) = event.key().filter(|key| key.is_retiring()) {

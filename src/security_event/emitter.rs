@@ -303,9 +303,9 @@ impl SinkState {
             Err(error) => {
                 self.failures += 1;
                 self.missed += 1;
-                let begins = !std::mem::replace(&mut self.failing, true);
+                self.failing = true;
                 let lately = |told: SystemTime| at.duration_since(told).is_ok_and(|passed| passed < TOLD_AGAIN_AFTER);
-                if !begins || self.told_at.is_some_and(lately) {
+                if self.told || self.told_at.is_some_and(lately) {
                     return None;
                 }
                 self.told = true;

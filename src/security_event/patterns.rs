@@ -39,6 +39,8 @@ pub(crate) enum Turn {
     Paid,
     /// Ended declined.
     Declined,
+    /// A try was declined on a page that is still open.
+    FailedTry,
     /// Expired without a sign of a shopper, as far as is known.
     Expired,
 }
@@ -100,14 +102,15 @@ impl Patterns {
             return events;
         }
         let testing = &policy.testing;
-        let share = counts.declined.count(turn == Turn::Declined, now, testing.window);
+        let declined = matches!(turn, Turn::Declined | Turn::FailedTry);
+        let share = counts.declined.count(declined, now, testing.window);
         if counts
             .declined
             .passes(share.is_at_least(testing.declined, testing.percent))
         {
             events.push(suspected(expected, Reason::DeclineRate, share, policy));
         }
-        if turn == Turn::Declined {
+        if declined {
             let over = (now, testing.window);
             let share = counts
                 .amounts

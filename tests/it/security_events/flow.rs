@@ -100,8 +100,8 @@ async fn every_refused_message_is_told_with_its_reason() {
     let now = world.clock.now();
     let signed = |body: &str| signature_header(&keys, now, body.as_bytes());
     let old = signature_header(&keys, now - 6 * MINUTE, body.as_bytes());
-    let forger = SigningKeys::from_texts(["whsec_the_attackers_own_endpoint"]).unwrap();
-    let forged = signature_header(&forger, now, body.as_bytes());
+    let attacker = SigningKeys::from_texts(["whsec_the_attackers_own_endpoint"]).unwrap();
+    let forged = signature_header(&attacker, now, body.as_bytes());
     for (header, body, reason) in [
         (None, body.as_str(), "missing"),
         (Some("t=1".to_owned()), &body, "missing"),
