@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kessai::security_event::{EVENTS, EventKind, Reason, SAMPLED_PER_MINUTE, SecurityEvent, Severity};
+use kessai::security_event::{
+    EVENTS, EventKind, Reason, SAMPLED_PER_MINUTE, SecurityEvent, SecurityPolicy, Severity, TestingPolicy, UnusedPolicy,
+};
+
+use super::MINUTE;
 
 const PAGE: &str = include_str!("../../../src/guide/security_events.md");
 
@@ -201,6 +205,24 @@ fn the_numbers_on_the_page_are_those_of_the_code() {
             PAGE.contains(&format!("{} {severity}", severity.as_number())),
             "{severity}"
         );
+    }
+}
+
+#[test]
+fn the_defaults_on_the_page_are_those_of_the_code() {
+    let policy = SecurityPolicy::default();
+    assert_eq!(policy.heartbeat, 5 * MINUTE);
+    let testing = TestingPolicy::default().window(10 * MINUTE).declined(20, 50);
+    assert_eq!(policy.testing, testing.same_amount(10).same_customer(10));
+    assert_eq!(
+        policy.unused,
+        UnusedPolicy::default().window(60 * MINUTE).unused(50, 90)
+    );
+    for told in [
+        "within ten minutes at least 20 declined, and half",
+        "within an hour at least 50 expired",
+    ] {
+        assert!(PAGE.contains(told), "{told}");
     }
 }
 
