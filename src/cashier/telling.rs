@@ -12,13 +12,14 @@ use crate::ledger::{Applied, ExpectedPayment, HeldReason, PlanError, StoreError,
 use crate::payment::PaymentStatus;
 use crate::security_event::{AboutPayment, AtGateway, Reason, SecurityEvent, SecurityHealth, Step, Turn, untrusted};
 use crate::verified::{Trust, Verified};
-use crate::{CardDataKind, Environment, PaymentEvent, RequestError};
+use crate::{CardDataKind, Environment, EventId, PaymentEvent, RequestError};
 
 /// What has to be remembered of evidence while it is applied.
 pub(super) struct Heard {
     trust: Trust,
     says: PaymentStatus,
     environment: Environment,
+    id: EventId,
 }
 
 impl Heard {
@@ -27,6 +28,7 @@ impl Heard {
             trust: event.trust(),
             says: event.value().snapshot.status,
             environment: event.value().environment,
+            id: event.value().id.clone(),
         }
     }
 }
@@ -115,6 +117,7 @@ impl Cashier {
             trust,
             says,
             environment,
+            ref id,
         } = *heard;
         let expected = &attempt.expected;
         let payment = || AboutPayment::from(expected);
@@ -140,6 +143,15 @@ impl Cashier {
                 },
                 trust,
             }),
+            Applied::Held(_) if !self.0.events.held_first(attempt.reference(), id) => {
+                if trust != Trust::StatusQuery {
+                    self.tell(SecurityEvent::CallbackReplayed {
+                        payment: payment(),
+                        reason: Reason::Already,
+                        trust,
+                    });
+                }
+            }
             Applied::Held(why) => {
                 let reason = Reason::from(why);
                 if reason == Reason::Environment {
