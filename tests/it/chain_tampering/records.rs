@@ -34,7 +34,7 @@ fn put(copy: &Copied, position: u64, column: &str, bytes: &[u8]) {
     };
     let sql = format!("UPDATE records SET {column} = {of} WHERE position = ?2");
     let mut statement = copy.raw.prepare_cached(&sql).unwrap();
-    assert_eq!(statement.execute((value, position as i64)).unwrap(), 1);
+    assert_eq!(statement.execute((value, position.cast_signed())).unwrap(), 1);
 }
 
 #[tokio::test]

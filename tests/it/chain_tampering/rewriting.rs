@@ -46,10 +46,7 @@ async fn an_end_cut_off_at_any_length_is_shown_by_the_checkpoint_and_by_nothing_
         let found = copy.check(Some(&sample.checkpoint)).await;
         assert_eq!(broken(&found), Some((left + 1, BreakReason::Missing)), "{found:?}");
         // Without it the check says nothing is wrong, and that all of it is exposed.
-        let digest = match left {
-            0 => Head::empty().digest,
-            _ => sample.records[left as usize - 1].digest,
-        };
+        let digest = sample.digest_at(left);
         unseen += u64::from(copy.check(None).await == intact(Head { count: left, digest }, left));
     }
     // A cut between a record and its fellow of the same transaction leaves a state that never was.
@@ -77,7 +74,7 @@ fn write_anew(copy: &Copied, records: &[KeptRecord], from: u64) {
         copy.raw
             .execute(
                 "UPDATE records SET at = ?2, digest = ?3 WHERE position = ?1",
-                (record.position as i64, record.at_micros, previous.as_slice()),
+                (record.position.cast_signed(), record.at_micros, previous.as_slice()),
             )
             .unwrap();
     }
@@ -110,10 +107,7 @@ async fn what_is_exposed_is_what_came_after_the_checkpoint() {
     let sample = Sample::make().await;
     let count = sample.head().count;
     for after in 0..=count {
-        let digest = match after {
-            0 => Head::empty().digest,
-            _ => sample.records[after as usize - 1].digest,
-        };
+        let digest = sample.digest_at(after);
         let checkpoint = Checkpoint::make(&key(), Head { count: after, digest }, at(200));
         let copy = sample.copy("exposed");
         assert_eq!(

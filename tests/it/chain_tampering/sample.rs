@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use kessai::conformance::{Statement, TestGateway};
 use kessai::ledger::{
-    Break, BreakReason, ChainCheck, Checkpoint, CloseReason, Expected, Head, KeptRecord, ModeChange, Note, Opened,
-    StoreError, StoreNote, Switch, SwitchText, verify,
+    Break, BreakReason, ChainCheck, Checkpoint, CloseReason, Digest, Expected, Head, KeptRecord, ModeChange, Note,
+    Opened, StoreError, StoreNote, Switch, SwitchText, verify,
 };
 use kessai::ledgers::SqliteLedger;
 use kessai::{CheckpointKey, ExpectedPayment, GatewayId, Ledger, Money, PaymentStatus};
@@ -125,7 +125,7 @@ impl Sample {
         let kinds: BTreeSet<&str> = records.iter().map(|record| record.kind.as_str()).collect();
         assert_eq!(kinds.len(), 12, "every kind of record is in it: {kinds:?}");
         let head = ledger.head().await.unwrap();
-        assert_eq!(head.count as usize, records.len());
+        assert_eq!(records.last().map(|record| record.position), Some(head.count));
         let checkpoint = Checkpoint::make(&key(), head, at(100));
         let sample = Self {
             folder,
@@ -146,6 +146,11 @@ impl Sample {
 
     pub fn head(&self) -> Head {
         self.checkpoint.head()
+    }
+
+    pub fn digest_at(&self, count: u64) -> Digest {
+        let last = self.records.iter().take_while(|record| record.position <= count).last();
+        last.map_or_else(Digest::beginning, |record| record.digest)
     }
 
     /// The position of the last record about the attempt of an order.
@@ -173,6 +178,7 @@ impl Sample {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "what a check of a copy gives")]
 pub fn intact(head: Head, exposed: u64) -> Result<ChainCheck, String> {
     Ok(ChainCheck::Intact { head, exposed })
 }
