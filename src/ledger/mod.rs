@@ -434,7 +434,7 @@ impl StoreError {
         self
     }
 
-    /// Has what is kept lost its form? Asking again does not help; [`verify`] tells where.
+    /// Has what is kept lost its form? Asking again does not help; [`verify`](fn@verify) tells where.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         self.damage
