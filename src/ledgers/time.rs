@@ -24,7 +24,7 @@ pub(super) fn time_of(micros: i64) -> Result<SystemTime, StoreError> {
     u64::try_from(micros)
         .ok()
         .and_then(|micros| SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros)))
-        .ok_or(StoreError::missing("a time on record is not one"))
+        .ok_or(StoreError::damaged("a time on record is not one"))
 }
 
 /// The time as it will be read back.

@@ -124,10 +124,22 @@ enum Trouble {
 impl Trouble {
     fn into_store_error(self) -> StoreError {
         match self {
+            Self::Sql(error) if has_lost_its_form(&error) => {
+                StoreError::new("a value on record has lost its form", error).as_damage()
+            }
             Self::Sql(error) => StoreError::new("the database said no", error),
             Self::Store(error) => error,
         }
     }
+}
+
+/// A value of another type, or beyond its bounds: not what this crate writes.
+fn has_lost_its_form(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as E;
+    matches!(
+        error,
+        E::InvalidColumnType(..) | E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..) | E::Utf8Error(..)
+    )
 }
 
 impl From<rusqlite::Error> for Trouble {
