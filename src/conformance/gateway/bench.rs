@@ -94,8 +94,8 @@ pub enum From {
 /// What a genuine message is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Worth {
-    /// It is proven, and says this. `None`: it is proven and says nothing about any payment.
-    Proof(Option<PaymentStatus>),
+    /// It is proven, and its events say this, in order. Nothing in it: it is proven and says nothing about any payment.
+    Proof(&'static [PaymentStatus]),
     /// It is a reason to ask.
     Hint,
     /// It is refused.

@@ -97,7 +97,6 @@ pub(super) async fn a_genuine_message_is_worth_what_it_must_be(bench: &dyn Bench
             }
             (Worth::Proof(wanted), Heard::Proven(events)) => {
                 let statuses: Vec<PaymentStatus> = events.iter().map(|said| said.1).collect();
-                let wanted: Vec<PaymentStatus> = wanted.into_iter().collect();
                 if statuses != wanted {
                     return Err(format!("{says:?} is {statuses:?}, and must be {wanted:?}").into());
                 }
@@ -351,9 +350,8 @@ pub(super) async fn acknowledgements_are_exact(bench: &dyn Bench) -> Tried {
         .map_err(|error| error.to_string())?;
     let broken = Message::post("application/octet-stream", "x").callback(now());
     let broken = broken.ok_or_else(|| "no web server would take anything".to_owned())?;
-    let refusal = match table.gateway.receive(&broken).await {
-        Err(refusal) => refusal,
-        Ok(_) => return Err("nonsense was taken".to_owned().into()),
+    let Err(refusal) = table.gateway.receive(&broken).await else {
+        return Err("nonsense was taken".to_owned().into());
     };
     let [done, retry, refused] = bench.acknowledgements();
     for (what, reply, wanted) in [

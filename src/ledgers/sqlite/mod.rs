@@ -25,7 +25,7 @@ use crate::ledger::{
     KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which, Window,
     WindowCursor, WindowRow,
 };
-use crate::ledgers::time::micros_up;
+use crate::ledgers::time::bounds;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayId, MerchantAccount, MerchantReference};
 use crate::transport::BoxFuture;
 
@@ -152,18 +152,6 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
-}
-
-/// The window in whole microseconds, as times are kept. What lies before 1970 begins in 1970.
-fn bounds(window: &Window) -> Result<(i64, i64), StoreError> {
-    let at = |at: SystemTime| {
-        if at < SystemTime::UNIX_EPOCH {
-            Ok(0)
-        } else {
-            micros_up(at)
-        }
-    };
-    Ok((at(window.from())?, at(window.to())?))
 }
 
 impl Ledger for SqliteLedger {

@@ -101,7 +101,7 @@ impl Bench for Gmopg {
             .append_pair("result", &format!("{text}.{hash}"))
             .finish();
         let mut message = Message::post(FORM, form);
-        message.target = "/pay/gmo/return".to_owned();
+        "/pay/gmo/return".clone_into(&mut message.target);
         Ok(message)
     }
 

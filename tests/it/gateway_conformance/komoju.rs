@@ -75,7 +75,10 @@ impl Bench for KomojuBench {
     fn refused(&self) -> Vec<(&'static str, CheckoutRequest)> {
         let mut builder = CheckoutRequest::builder(kessai::MerchantReference::new("ORD-1").unwrap());
         builder = builder.total(crate::support::yen(1980));
-        let long = builder.valid_for(std::time::Duration::from_secs(25 * 3600)).build().unwrap();
+        let long = builder
+            .valid_for(std::time::Duration::from_secs(25 * 3600))
+            .build()
+            .unwrap();
         vec![("a page for more than a day", long)]
     }
 
@@ -132,10 +135,10 @@ impl Bench for KomojuBench {
 
     fn worth(&self, says: Says) -> Worth {
         Worth::Proof(match says {
-            Says::Pending => Some(PaymentStatus::Pending),
+            Says::Pending => &[PaymentStatus::Pending],
             // A failed try is not a failed payment.
-            Says::Failed => None,
-            _ => Some(PaymentStatus::Captured),
+            Says::Failed => &[],
+            _ => &[PaymentStatus::Captured],
         })
     }
 

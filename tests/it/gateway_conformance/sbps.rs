@@ -32,7 +32,7 @@ fn body(about: &ExpectedPayment, says: Says, channel: Channel, key: &str) -> Str
             fields = with(
                 fields,
                 &[("res_result", "NG"), ("res_tracking_id", ""), ("res_payment_date", "")],
-            )
+            );
         }
         Says::UnknownWord => fields = with(fields, &[("res_result", "AU")]),
         _ => {}
@@ -98,7 +98,7 @@ impl Bench for SbpsBench {
             HASH_KEY
         };
         let mut message = Message::post(FORM, body(about, Says::Paid, Channel::Return, key));
-        message.target = "/pay/sbps/return".to_owned();
+        "/pay/sbps/return".clone_into(&mut message.target);
         Ok(message)
     }
 
@@ -129,18 +129,15 @@ impl Bench for SbpsBench {
     }
 
     fn worth(&self, says: Says) -> Worth {
-        let paid = if self.settles {
-            PaymentStatus::Captured
-        } else {
-            PaymentStatus::Pending
-        };
-        Worth::Proof(Some(match says {
-            Says::Failed => PaymentStatus::Failed,
-            _ => paid,
-        }))
+        Worth::Proof(match (says, self.settles) {
+            (Says::Failed, _) => &[PaymentStatus::Failed],
+            (_, true) => &[PaymentStatus::Captured],
+            // It names the payment, and then says that it has to be asked about.
+            (_, false) => &[PaymentStatus::Pending, PaymentStatus::Unknown],
+        })
     }
 
     fn acknowledgements(&self) -> [(u16, &'static [u8]); 3] {
-        [(200, b"OK,"), (200, b"NG,retry"), (200, b"NG,refused")]
+        [(200, b"OK,"), (200, b"NG,try again"), (200, b"NG,refused")]
     }
 }

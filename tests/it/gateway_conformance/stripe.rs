@@ -7,11 +7,11 @@ use kessai::conformance::gateway::{Answer, Bench, From, Message, Says, Script, S
 use kessai::gateways::stripe::signature_header;
 use kessai::ledger::StoredAttempt;
 use kessai::sign::SigningKeys;
-use kessai::{CheckoutRequest, Currency, ExpectedPayment, Gateway, GatewayReference, Money, PaymentStatus};
+use kessai::{CheckoutRequest, ExpectedPayment, Gateway, GatewayReference, MerchantReference, PaymentStatus};
 use serde_json::{Value, json};
 
-use super::{of, once, tea, transport};
-use crate::support::{SIGNING_SECRET, stripe};
+use super::{once, tea, transport};
+use crate::support::{SIGNING_SECRET, stripe, yen};
 
 const JSON: &str = "application/json";
 const SESSION: &str = "cs_test_a1VectorSession";
@@ -20,9 +20,10 @@ pub struct StripeBench;
 
 fn session(about: &ExpectedPayment, says: Says) -> Value {
     let other = says == Says::OtherAttempt;
-    let (order, attempt) = match other {
-        true => ("ORD-2026-000999", "someothername0000000000000"),
-        false => (about.order.as_str(), about.attempt.as_str()),
+    let (order, attempt) = if other {
+        ("ORD-2026-000999", "someothername0000000000000")
+    } else {
+        (about.order.as_str(), about.attempt.as_str())
     };
     let (status, payment_status) = match says {
         Says::Pending => ("complete", "unpaid"),
@@ -58,7 +59,10 @@ impl Bench for StripeBench {
     }
 
     fn refused(&self) -> Vec<(&'static str, CheckoutRequest)> {
-        vec![("more than eight digits", of(Money::new(100_000_000, Currency::JPY)))]
+        let mut builder = CheckoutRequest::builder(MerchantReference::new("ORD-1").unwrap());
+        builder = builder.total(yen(1980));
+        let long = builder.valid_for(Duration::from_secs(25 * 3600)).build().unwrap();
+        vec![("a page for more than a day", long)]
     }
 
     fn created(&self, expected: &ExpectedPayment) -> Option<Answer> {
@@ -106,14 +110,14 @@ impl Bench for StripeBench {
     }
 
     fn worth(&self, says: Says) -> Worth {
-        Worth::Proof(Some(match says {
-            Says::Pending => PaymentStatus::Pending,
-            Says::Failed => PaymentStatus::Expired,
-            _ => PaymentStatus::Captured,
-        }))
+        Worth::Proof(match says {
+            Says::Pending => &[PaymentStatus::Pending],
+            Says::Failed => &[PaymentStatus::Expired],
+            _ => &[PaymentStatus::Captured],
+        })
     }
 
     fn acknowledgements(&self) -> [(u16, &'static [u8]); 3] {
-        [(200, b""), (500, b""), (400, b"")]
+        [(200, b""), (503, b""), (400, b"")]
     }
 }
