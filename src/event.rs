@@ -108,6 +108,8 @@ pub struct Notification {
     pub version: Option<crate::payment::GatewayWord>,
     /// What it says about payments.
     pub events: Vec<PaymentEvent>,
+    /// A try that failed on a page that stays open. It changes nothing; many of them are a sign of card testing (PAY-66).
+    pub failed_try: Option<Subject>,
 }
 
 impl Notification {
@@ -118,7 +120,15 @@ impl Notification {
             kind,
             version: None,
             events,
+            failed_try: None,
         }
+    }
+
+    /// Adds a try that failed on a page that stays open.
+    #[must_use]
+    pub fn with_failed_try(mut self, subject: Option<Subject>) -> Self {
+        self.failed_try = subject;
+        self
     }
 
     /// Adds the version it was rendered in.

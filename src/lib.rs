@@ -38,7 +38,7 @@
 //! | `sqlite` | | `ledgers::SqliteLedger` |
 //! | `postgres` | | `ledgers::PostgresLedger` |
 //! | `axum` | | an extractor that keeps the raw body, and responses |
-//! | `tracing` | | notices |
+//! | `tracing` | | notices, and security events where no other sink is set |
 //! | `mock` | | the gateways, played on loopback, for tests |
 //! | `conformance` | | the suites that every gateway and ledger passes |
 //!
@@ -47,7 +47,7 @@
 //!
 //! # Handbook
 //!
-//! [`guide`] holds the decisions, how to add a gateway, the glossary and what a ledger keeps.
+//! [`guide`] holds the decisions, how to add a gateway, the glossary, the security events and what a ledger keeps.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod addresses;

@@ -63,9 +63,21 @@ impl Cashier {
                 for event in notification.clone().into_events() {
                     self.take_event(gateway, event).await?;
                 }
-                Ok(())
+                match &notification.value().failed_try {
+                    Some(subject) => self.take_failed_try(gateway, subject).await,
+                    None => Ok(()),
+                }
             }
         }
+    }
+
+    /// Counted, and nothing else: the page is still open.
+    async fn take_failed_try(&self, gateway: &Arc<dyn Gateway>, subject: &Subject) -> Result<(), StoreError> {
+        let found = self.0.ledger.find(&gateway.id(), gateway.account(), subject).await?;
+        if let Some(attempt) = found {
+            self.tell_failed_try(&attempt);
+        }
+        Ok(())
     }
 
     async fn take_event(&self, gateway: &Arc<dyn Gateway>, event: Verified<PaymentEvent>) -> Result<(), StoreError> {

@@ -18,13 +18,14 @@ use crate::security_event::{
     AboutPayment, AtGateway, EventText, Reason, SecurityEvent, SecurityHealth, Step, Turn, untrusted,
 };
 use crate::verified::{Trust, Verified};
-use crate::{CardDataKind, Environment, PaymentEvent, RequestError};
+use crate::{CardDataKind, Environment, EventId, PaymentEvent, RequestError};
 
 /// What has to be remembered of evidence while it is applied.
 pub(super) struct Heard {
     trust: Trust,
     says: PaymentStatus,
     environment: Environment,
+    id: EventId,
 }
 
 impl Heard {
@@ -33,6 +34,7 @@ impl Heard {
             trust: event.trust(),
             says: event.value().snapshot.status,
             environment: event.value().environment,
+            id: event.value().id.clone(),
         }
     }
 }
@@ -100,6 +102,10 @@ impl Cashier {
         });
     }
 
+    pub(super) fn tell_failed_try(&self, attempt: &StoredAttempt) {
+        self.0.events.turned(&attempt.expected, Turn::FailedTry);
+    }
+
     /// Says if a key that is on its way out made the signature.
     pub(super) fn tell_key(&self, gateway: &dyn Gateway, event: &Verified<PaymentEvent>) {
         if let Some(key) = event.key().filter(|key| key.is_retiring()) {
@@ -117,6 +123,7 @@ impl Cashier {
             trust,
             says,
             environment,
+            ref id,
         } = *heard;
         let expected = &attempt.expected;
         let payment = || AboutPayment::from(expected);
@@ -142,6 +149,15 @@ impl Cashier {
                 },
                 trust,
             }),
+            Applied::Held(_) if !self.0.events.held_first(attempt.reference(), id) => {
+                if trust != Trust::StatusQuery {
+                    self.tell(SecurityEvent::CallbackReplayed {
+                        payment: payment(),
+                        reason: Reason::Already,
+                        trust,
+                    });
+                }
+            }
             Applied::Held(why) => {
                 let reason = Reason::from(why);
                 if reason == Reason::Environment {

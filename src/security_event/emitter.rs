@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::event::SecurityEvent;
-use super::patterns::{Patterns, Turn};
+use super::patterns::{Patterns, Seen, Turn};
 use super::policy::SecurityPolicy;
 use super::record::SecurityRecord;
 use super::sampling::{Sampled, Sampler};
 use super::sink::{SecuritySink, SinkError, give};
 use crate::clock::Clock;
 use crate::ledger::ExpectedPayment;
-use crate::reference::ReferenceFormat;
+use crate::reference::{AttemptReference, EventId, ReferenceFormat};
 
 /// A sink that keeps failing and recovering is told at most once in this time.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -32,6 +32,7 @@ pub(crate) struct Emitter {
 struct State {
     sampler: Sampler,
     patterns: Patterns,
+    held: Seen<(AttemptReference, EventId)>,
     since_heartbeat: Counts,
     last_heartbeat: Option<SystemTime>,
     suppressed: u64,
@@ -135,6 +136,12 @@ impl Emitter {
         for event in events {
             self.emit(event);
         }
+    }
+
+    /// True the first time that this evidence is held against this attempt: the gateway may send it again, and says it again
+    /// whenever it is asked.
+    pub(crate) fn held_first(&self, attempt: &AttemptReference, evidence: &EventId) -> bool {
+        self.state().held.add(&(attempt.clone(), evidence.clone()))
     }
 
     fn watch(
@@ -303,9 +310,9 @@ impl SinkState {
             Err(error) => {
                 self.failures += 1;
                 self.missed += 1;
-                let begins = !std::mem::replace(&mut self.failing, true);
+                self.failing = true;
                 let lately = |told: SystemTime| at.duration_since(told).is_ok_and(|passed| passed < TOLD_AGAIN_AFTER);
-                if !begins || self.told_at.is_some_and(lately) {
+                if self.told || self.told_at.is_some_and(lately) {
                     return None;
                 }
                 self.told = true;

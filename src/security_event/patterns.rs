@@ -1,6 +1,7 @@
 //! What only shows in many payments together: card testing, and redirects that lead nowhere.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::time::SystemTime;
 
 use super::event::SecurityEvent;
@@ -14,13 +15,13 @@ use crate::reference::{AttemptReference, CustomerReference, GatewayId};
 
 /// Gateways are configured, so there are few. A bound nevertheless.
 const MOST_GATEWAYS: usize = 64;
-/// Of so many attempts it is remembered that a sign of their shopper was told.
+/// Of so many attempts it is remembered that a sign of their shopper was told, and of so much evidence that it was held.
 const MOST_SEEN: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Patterns {
     gateways: HashMap<GatewayId, Counts>,
-    seen: Seen,
+    seen: Seen<AttemptReference>,
 }
 
 struct Counts {
@@ -39,6 +40,8 @@ pub(crate) enum Turn {
     Paid,
     /// Ended declined.
     Declined,
+    /// A try was declined on a page that is still open.
+    FailedTry,
     /// Expired without a sign of a shopper, as far as is known.
     Expired,
 }
@@ -100,14 +103,15 @@ impl Patterns {
             return events;
         }
         let testing = &policy.testing;
-        let share = counts.declined.count(turn == Turn::Declined, now, testing.window);
+        let declined = matches!(turn, Turn::Declined | Turn::FailedTry);
+        let share = counts.declined.count(declined, now, testing.window);
         if counts
             .declined
             .passes(share.is_at_least(testing.declined, testing.percent))
         {
             events.push(suspected(expected, Reason::DeclineRate, share, policy));
         }
-        if turn == Turn::Declined {
+        if declined {
             let over = (now, testing.window);
             let share = counts
                 .amounts
@@ -145,29 +149,53 @@ fn suspected(expected: &ExpectedPayment, reason: Reason, share: Share, policy: &
     }
 }
 
-/// The latest attempts of which a shopper was seen.
-#[derive(Default)]
-struct Seen {
-    attempts: HashSet<AttemptReference>,
-    order: VecDeque<AttemptReference>,
+/// The latest of something, to know them again.
+pub(super) struct Seen<K> {
+    known: HashSet<K>,
+    order: VecDeque<K>,
 }
 
-impl Seen {
-    fn holds(&self, attempt: &AttemptReference) -> bool {
-        self.attempts.contains(attempt)
+impl<K> Default for Seen<K> {
+    fn default() -> Self {
+        Self {
+            known: HashSet::new(),
+            order: VecDeque::new(),
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Seen<K> {
+    fn holds(&self, one: &K) -> bool {
+        self.known.contains(one)
     }
 
     /// True if it is new.
-    fn add(&mut self, attempt: &AttemptReference) -> bool {
-        if !self.attempts.insert(attempt.clone()) {
+    pub(super) fn add(&mut self, one: &K) -> bool {
+        if !self.known.insert(one.clone()) {
             return false;
         }
-        self.order.push_back(attempt.clone());
+        self.order.push_back(one.clone());
         if self.order.len() > MOST_SEEN
             && let Some(oldest) = self.order.pop_front()
         {
-            self.attempts.remove(&oldest);
+            self.known.remove(&oldest);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_is_known_again_and_the_oldest_is_forgotten() {
+        let mut seen = Seen::default();
+        for n in 0..100_000 {
+            assert!(seen.add(&n));
+            assert!(!seen.add(&n));
+            assert!(seen.known.len() <= MOST_SEEN && seen.order.len() <= MOST_SEEN);
+        }
+        assert!(seen.holds(&99_999) && !seen.holds(&0));
     }
 }

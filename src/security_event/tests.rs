@@ -31,7 +31,7 @@ fn payment() -> AboutPayment {
 }
 
 /// One of each.
-#[expect(clippy::too_many_lines, reason = "one of each")]
+#[allow(clippy::too_many_lines, reason = "a list of all")]
 fn every() -> Vec<SecurityEvent> {
     use SecurityEvent as E;
     let (text, trust, window_seconds) = (EventText::new(HOSTILE), Trust::KeyedHash, 60);

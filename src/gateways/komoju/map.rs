@@ -71,7 +71,9 @@ pub(super) fn notification(body: &[u8], config: &Config, at: SystemTime) -> Resu
         _ => None,
     };
     let Some(news) = news else {
-        return Ok(Notification::new(kind, Vec::new()));
+        let failed = (event.kind.as_ref() == "payment.failed").then(|| event.data.map(|data| data.get().as_bytes()));
+        let payment: Option<wire::Payment<'_>> = failed.flatten().and_then(wire::object);
+        return Ok(Notification::new(kind, Vec::new()).with_failed_try(payment.as_ref().map(subject)));
     };
     let payment = event.data.map(|data| data.get().as_bytes()).and_then(wire::object);
     let payment: wire::Payment<'_> =
@@ -94,11 +96,7 @@ pub(super) fn notification(body: &[u8], config: &Config, at: SystemTime) -> Resu
     let told_apart = |id: EventId| EventId::new(format!("{id}/{}", payment.amount_refunded.unwrap_or(0)));
     let id = EventId::new(event.id.as_ref()).and_then(told_apart);
     let id = id.map_err(|_| VerifyError::Payload("the event's id is not an id"))?;
-    let attempt = payment.external_order_num.as_deref();
-    let subject = Subject::new()
-        .with_attempt(attempt.and_then(|text| AttemptReference::new(text).ok()))
-        .with_checkout(payment.session.as_deref().and_then(|id| GatewayReference::new(id).ok()))
-        .with_payment(GatewayReference::new(payment.id.as_ref()).ok());
+    let subject = subject(&payment);
     let snapshot = snapshot(&payment, status, at);
     Ok(Notification::new(
         kind,
@@ -109,6 +107,15 @@ pub(super) fn notification(body: &[u8], config: &Config, at: SystemTime) -> Resu
             snapshot,
         )],
     ))
+}
+
+/// What a payment is about, in its own words.
+fn subject(payment: &wire::Payment<'_>) -> Subject {
+    let attempt = payment.external_order_num.as_deref();
+    Subject::new()
+        .with_attempt(attempt.and_then(|text| AttemptReference::new(text).ok()))
+        .with_checkout(payment.session.as_deref().and_then(|id| GatewayReference::new(id).ok()))
+        .with_payment(GatewayReference::new(payment.id.as_ref()).ok())
 }
 
 /// A payment's own status (sheet section "Status query").

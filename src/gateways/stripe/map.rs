@@ -150,7 +150,20 @@ pub(super) fn notification(
         ));
     }
     let version = event.api_version.as_deref().map(GatewayWord::new);
-    Ok(Notification::new(GatewayWord::new(&event.kind), events).with_version(version))
+    Ok(Notification::new(GatewayWord::new(&event.kind), events)
+        .with_version(version)
+        .with_failed_try(failed_try(event, config)))
+}
+
+/// The payment of a try that failed inside an open session.
+fn failed_try(event: &wire::Event<'_>, config: &Config) -> Option<Subject> {
+    if event.kind.as_ref() != "payment_intent.payment_failed"
+        || event.livemode.map(environment) != Some(config.environment)
+    {
+        return None;
+    }
+    let intent: wire::PaymentIntent<'_> = event.resource().ok()??;
+    Some(subject_of_metadata(intent.metadata.as_ref()).with_payment(reference(&intent.id)))
 }
 
 /// Events of the account itself do not name it: the secret that matched belongs to it. Events of a connected account do,

@@ -100,13 +100,13 @@ async fn every_refused_message_is_told_with_its_reason() {
     let now = world.clock.now();
     let signed = |body: &str| signature_header(&keys, now, body.as_bytes());
     let old = signature_header(&keys, now - 6 * MINUTE, body.as_bytes());
-    let forger = SigningKeys::from_texts(["whsec_the_attackers_own_endpoint"]).unwrap();
-    let foreign = signature_header(&forger, now, body.as_bytes());
+    let attacker = SigningKeys::from_texts(["whsec_the_attackers_own_endpoint"]).unwrap();
+    let forged = signature_header(&attacker, now, body.as_bytes());
     for (header, body, reason) in [
         (None, body.as_str(), "missing"),
         (Some("t=1".to_owned()), &body, "missing"),
         (Some("=".to_owned()), &body, "missing"),
-        (Some(foreign), &body, "signature"),
+        (Some(forged), &body, "signature"),
         (Some(signed(&body)), &body.replace("3960", "1"), "signature"),
         (Some(old), &body, "stale"),
         (Some(signed("[]")), "[]", "payload"),
@@ -166,6 +166,8 @@ async fn genuine_messages_that_contradict_the_record_are_held_and_told() {
         assert_eq!(word(held), format!("payment.evidence.{}", told[0]));
         assert_eq!(held.pay(), told[1]);
         assert_eq!(field(held, "order"), "EC-1", "the payment it was held against");
+        assert_eq!(world.deliver(&message).await, 200);
+        assert_eq!(kept.words(), ["payment.callback.replayed already"], "held once");
     }
 }
 
@@ -521,4 +523,25 @@ async fn a_heartbeat_comes_with_the_sweep_and_not_more_often_than_it_may() {
         sweep().await;
     }
     assert_eq!(beats(&kept), 4, "every five minutes");
+}
+
+#[tokio::test]
+async fn an_answer_that_contradicts_the_record_is_told_once_however_often_it_is_asked_for() {
+    let (world, kept) = world();
+    let attempt = world.open(&order("EC-1"), "cs_test_1").await;
+    let mut answer = session(&attempt, "complete", "paid");
+    answer["amount_total"] = json!(1);
+    for _ in 0..10 {
+        world.clock.advance(60 * MINUTE);
+        world.script.answer(200, answer.to_string());
+        world.cashier.sweep(&SweepPolicy::default()).await.unwrap();
+    }
+    let asked = world.script.requests().len();
+    assert!(asked > 5, "{asked}");
+    let held = kept
+        .words()
+        .into_iter()
+        .filter(|word| word.starts_with("payment.evidence.held"))
+        .count();
+    assert_eq!(held, 1);
 }

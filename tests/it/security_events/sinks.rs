@@ -161,11 +161,14 @@ async fn a_sink_that_hangs_behind_a_queue_holds_up_nothing() {
     let queue = Background::new(sink, 8).unwrap();
     let world = watched(vec![Box::new(queue), Box::new(kept.clone())]);
     let started = Instant::now();
+    while !called.load(Ordering::Relaxed) {
+        assert!(started.elapsed() < Duration::from_secs(10));
+        std::thread::yield_now();
+    }
     for n in 0..20 {
         assert_eq!(buys(&world, &format!("EC-{n}")).await, (400, 200, 200, 1));
     }
     assert!(started.elapsed() < Duration::from_secs(10));
-    assert!(called.load(Ordering::Relaxed));
     let events = kept.take();
     let degraded = events
         .iter()
