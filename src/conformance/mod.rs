@@ -3,6 +3,7 @@
 //! Not covered by semver: a new version may ask for more. The suites need no runtime and no network; they return what is
 //! wrong as text and never panic.
 
+pub mod gateway;
 pub mod ledger;
 mod proofs;
 
