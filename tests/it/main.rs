@@ -19,6 +19,7 @@ mod cashier;
 mod chain;
 mod compile_fail;
 mod examples;
+mod gateway_conformance;
 mod gmopg;
 mod guard;
 mod guide;
