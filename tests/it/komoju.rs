@@ -483,6 +483,11 @@ async fn every_event_type_says_what_the_sheet_says() {
             json!({"status": "authorized", "payment_details": null}),
             Some(PaymentStatus::Unknown),
         ),
+        (
+            "payment.authorized",
+            json!({"status": "authorized", "payment_details": {"type": ""}}),
+            Some(PaymentStatus::Unknown),
+        ),
         ("payment.captured", json!({}), Some(PaymentStatus::Captured)),
         (
             "payment.captured",

@@ -7,7 +7,6 @@ use super::Case;
 
 /// What came of a run of the suite. Prints as a table.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct Report {
     /// Every case of the suite, in its order.
     pub cases: Vec<(Case, Verdict)>,

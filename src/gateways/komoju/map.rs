@@ -130,8 +130,9 @@ fn statement(payment: &wire::Payment<'_>) -> PaymentStatus {
         "authorized" => match method {
             // A slip was issued, and nothing is paid (trap 1).
             Some("konbini" | "bank_transfer" | "pay_easy") => PaymentStatus::Pending,
+            // An empty one tells no card from a slip.
+            Some("") | None => PaymentStatus::Unknown,
             Some(_) => PaymentStatus::Authorized,
-            None => PaymentStatus::Unknown,
         },
         // The sum that went back decides between the two; without it nothing is known (trap 2).
         "captured" => match refunded {

@@ -31,12 +31,12 @@ fn addresses() -> Addresses {
     Addresses::new("https://shop.example", "/pay/komoju").unwrap()
 }
 
-/// A payment in some state; a slip costs the shopper a fee beside the order.
+/// A payment in some state. Without a fee: a missing one counts as none, so a message that lost a real one tells another
+/// amount (`komoju::the_fee_of_a_method_is_not_part_of_the_amount`).
 fn payment(attempt: &StoredAttempt, status: &str, method: &str, refunded: u64) -> Value {
-    let fee = if method == "konbini" { 190 } else { 0 };
     json!({
         "id": PAYMENT, "resource": "payment", "status": status, "amount": 1980, "tax": 0,
-        "payment_details": {"type": method}, "payment_method_fee": fee, "total": 1980 + fee, "currency": "JPY",
+        "payment_details": {"type": method}, "payment_method_fee": 0, "total": 1980, "currency": "JPY",
         "external_order_num": attempt.expected.attempt.as_str(), "amount_refunded": refunded, "session": SESSION,
         "refunds": [], "refund_requests": [],
     })
