@@ -1,5 +1,6 @@
 //! Every gateway of this crate on the bench of `kessai::conformance::gateway`. What is skipped says why.
 
+mod faulty;
 mod gmopg;
 mod komoju;
 mod sbps;

@@ -69,6 +69,11 @@ pub trait Bench: Send + Sync {
     /// left out, emptied or doubled.
     fn signed(&self, body: &[u8]) -> Result<Callback, String>;
 
+    /// Why a message or a return that was changed like this may still say exactly the same; `None` if it has to be refused.
+    /// For instance: another header than the signed ones, or an escape that a hash over decoded values leaves open. Compare
+    /// what is signed, and allow nothing else: what is allowed here is not tested.
+    fn harmless(&self, genuine: &Callback, changed: &Callback) -> Option<&'static str>;
+
     /// The exact reply that the gateway waits for.
     fn reply(&self, ack: Ack) -> Reply;
 
@@ -100,9 +105,9 @@ pub struct Style {
     pub any_order: bool,
     /// True if what the browser brings back is signed.
     pub signed_return: bool,
-    /// Why a message that was changed can still say exactly the same: for instance a hash over decoded values, which leaves
-    /// the escapes open. Without a reason, a changed message that is accepted fails.
-    pub harmless: Option<&'static str>,
+    /// The fields without which a message tells no amount; `a.b` for a field inside an object. Empty if no message proves
+    /// anything.
+    pub amount: &'static [&'static str],
 }
 
 /// What a body is.

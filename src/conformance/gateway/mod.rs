@@ -139,6 +139,7 @@ cases! {
         ChangedHeaders = every_changed_header_is_refused,
         ChangedFields = every_changed_field_is_refused,
         LackingFields = a_signed_message_that_lacks_something_says_no_more_than_the_whole,
+        LackingAmount = a_signed_message_without_its_amount_tells_none,
         FieldOrder = fields_in_another_order_are_taken_as_the_gateway_says;
     replying:
         ReplyExact = the_reply_is_exact,

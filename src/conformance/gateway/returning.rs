@@ -60,7 +60,7 @@ pub(super) async fn every_change_to_a_signed_return_is_refused(stand: &Stand<'_>
             Err(_) => stand.tally.refused(),
             // Without what is signed it is a return like any other.
             Ok(hint) if hint.subject == Subject::new() => stand.tally.harmless(),
-            Ok(hint) if hint == whole && style.harmless.is_some() => stand.tally.harmless(),
+            Ok(hint) if hint == whole && stand.is_harmless(&genuine, &callback) => stand.tally.harmless(),
             Ok(hint) => return Err(format!("{what}: is taken as {hint:?}")),
         }
     }

@@ -71,7 +71,9 @@ impl<'b> Stand<'b> {
                 Err(_) => self.tally.refused(),
                 // A hint says nothing that is believed, so it may say anything.
                 Ok(Heard::Hint(_)) if message.says == Says::Hint => self.tally.harmless(),
-                Ok(heard) if heard == original && self.bench.style().harmless.is_some() => self.tally.harmless(),
+                Ok(heard) if heard == original && self.is_harmless(&message.callback, &callback) => {
+                    self.tally.harmless()
+                }
                 Ok(heard) if heard == original => {
                     return Err(format!(
                         "{}, {what}: was accepted, and no reason is given why",
@@ -82,6 +84,12 @@ impl<'b> Stand<'b> {
             }
         }
         Ok(())
+    }
+
+    /// Does the bench say why the change changes nothing?
+    pub(super) fn is_harmless(&self, genuine: &Callback, changed: &Callback) -> bool {
+        let why = self.bench.harmless(genuine, changed);
+        why.is_some_and(|why| why.trim().len() >= super::SHORTEST_REASON)
     }
 
     /// Hears messages that the gateway signed and that lack something: what comes of one is never more than what came of

@@ -2,7 +2,7 @@
 
 use super::alter::{Altered, cut_and_grown, flipped, other_fields, other_heads, other_orders, with_body};
 use super::bench::Message;
-use super::stand::{Found, Stand};
+use super::stand::{Found, Heard, Stand, ensure, nothing_for_it};
 
 pub(super) async fn every_flipped_byte_is_refused(stand: &Stand<'_>) -> Found {
     for message in stand.genuine()? {
@@ -41,6 +41,46 @@ pub(super) async fn a_signed_message_that_lacks_something_says_no_more_than_the_
             lacking.push(Altered { what, callback });
         }
         stand.hear_lacking(&message, lacking).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_signed_message_without_its_amount_tells_none(stand: &Stand<'_>) -> Found {
+    let style = stand.bench.style();
+    if style.amount.is_empty() {
+        return Err(nothing_for_it("field with an amount"));
+    }
+    for message in stand.genuine()? {
+        let Heard::Proven(events) = stand.heard_genuine(&message).await? else {
+            continue;
+        };
+        if events.iter().all(|event| event.snapshot.amount.is_none()) {
+            continue;
+        }
+        let bodies = other_fields(style.shape, message.callback.body())?;
+        for field in style.amount {
+            let without: Vec<_> = bodies
+                .iter()
+                .filter(|(what, _)| {
+                    ["dropped", "emptied", "null"]
+                        .iter()
+                        .any(|how| *what == format!("{field} {how}"))
+                })
+                .collect();
+            ensure(
+                !without.is_empty(),
+                &format!("{}: the field {field} is there", message.name),
+            )?;
+            for (what, body) in without {
+                match stand.hear(&stand.bench.signed(body)?).await? {
+                    Ok(Heard::Proven(events)) if events.iter().all(|event| event.snapshot.amount.is_none()) => {
+                        stand.tally.harmless();
+                    }
+                    Err(_) => stand.tally.refused(),
+                    Ok(heard) => return Err(format!("{}, {what}: {heard:?}", message.name)),
+                }
+            }
+        }
     }
     Ok(())
 }
