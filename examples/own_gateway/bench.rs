@@ -1,4 +1,5 @@
 //! What the author of Hako tells the suite.
+#![allow(clippy::indexing_slicing, reason = "a JSON object takes a member by its name")]
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -19,9 +19,10 @@ use kessai::sign::{Mac, SigningKeys};
 use kessai::transport::{BoxFuture, Call, Client, Repeat, RetryAdvice, RetryPolicy, Transport};
 use kessai::{
     Abilities, Ack, Addresses, AllowedOrigins, ApiKey, AttemptPlan, Callback, Checkout, CheckoutRequest, Currency,
-    Environment, Error, ErrorKind, EventId, ExpectedPayment, Gateway, GatewayId, GatewayWord, MerchantAccount, Money,
-    Notification, Outcome, Params, PaymentEvent, PaymentSnapshot, PaymentStatus, Received, Redirect, RedirectUrl,
-    ReferenceFormat, RequestError, ReturnHint, SelfCheckError, Subject, Verified, VerifyError, path_segment,
+    Environment, Error, ErrorKind, EventId, ExpectedPayment, Gateway, GatewayId, GatewayReference, GatewayWord,
+    MerchantAccount, Money, Notification, Outcome, Params, PaymentEvent, PaymentSnapshot, PaymentStatus, Received,
+    Redirect, RedirectUrl, ReferenceFormat, RequestError, ReturnHint, SelfCheckError, Subject, Verified, VerifyError,
+    path_segment,
 };
 use serde::{Deserialize, Serialize};
 
@@ -278,7 +279,7 @@ impl Call for AskPage<'_> {
 
     fn reply(&self, response: Response<Bytes>) -> Result<PaymentEvent, Error> {
         let (Self(hako, attempt, at), page) = (self, page(&response)?);
-        let asked = attempt.checkout.as_ref().map(|id| id.as_str());
+        let asked = attempt.checkout.as_ref().map(GatewayReference::as_str);
         if asked != Some(page.id.as_str()) || page.attempt.as_deref() != Some(attempt.reference().as_str()) {
             return Err(Error::protocol("the answer is about another page"));
         }

@@ -33,8 +33,11 @@ pub(super) fn flipped(callback: &Callback) -> Vec<Altered> {
             let Ok(changed) = HeaderValue::from_bytes(&changed) else {
                 continue;
             };
-            let headers = replaced(callback.headers(), index, vec![changed]);
-            all.extend(altered(format!("byte {at} of {name}"), with_headers(callback, headers)));
+            let headers = replaced(callback.headers(), index, &[changed]);
+            all.extend(altered(
+                format!("byte {at} of {name}"),
+                with_headers(callback, &headers),
+            ));
         }
     }
     all
@@ -64,13 +67,13 @@ pub(super) fn other_heads(callback: &Callback) -> Vec<Altered> {
             ("doubled", vec![value.clone(), value.clone()]),
             ("contradicted", vec![value.clone(), HeaderValue::from_static("0")]),
         ] {
-            let headers = replaced(headers, index, values);
-            all.extend(altered(format!("{name} {what}"), with_headers(callback, headers)));
+            let headers = replaced(headers, index, &values);
+            all.extend(altered(format!("{name} {what}"), with_headers(callback, &headers)));
         }
     }
     all.extend(altered(
         "no header".to_owned(),
-        with_headers(callback, HeaderMap::new()),
+        with_headers(callback, &HeaderMap::new()),
     ));
     for method in [Method::GET, Method::PUT] {
         let what = format!("by {method}");
@@ -134,8 +137,8 @@ pub(super) fn at_target(callback: &Callback, target: &str) -> Option<Callback> {
     Callback::new(request, callback.received_at()).ok()
 }
 
-fn with_headers(callback: &Callback, headers: HeaderMap) -> Option<Callback> {
-    rebuilt(callback, callback.method(), &headers, callback.body().clone())
+fn with_headers(callback: &Callback, headers: &HeaderMap) -> Option<Callback> {
+    rebuilt(callback, callback.method(), headers, callback.body().clone())
 }
 
 /// `None` if it cannot even be taken in.
@@ -163,7 +166,7 @@ fn flips(bytes: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> {
 }
 
 /// The headers with other values for the one at this place.
-fn replaced(headers: &HeaderMap, place: usize, values: Vec<HeaderValue>) -> HeaderMap {
+fn replaced(headers: &HeaderMap, place: usize, values: &[HeaderValue]) -> HeaderMap {
     let mut changed: Vec<(HeaderName, HeaderValue)> = Vec::new();
     for (index, (name, value)) in headers.iter().enumerate() {
         if index == place {

@@ -54,6 +54,11 @@ pub async fn suite(bench: &dyn Bench) -> Report {
     }
 }
 
+/// Runs one case alone.
+pub async fn one(bench: &dyn Bench, case: Case) -> Verdict {
+    verdict(bench, &Tally::default(), case).await
+}
+
 async fn verdict(bench: &dyn Bench, tally: &Tally, case: Case) -> Verdict {
     match bench.skip(case) {
         Some(why) if why.trim().len() >= SHORTEST_REASON => return Verdict::Skipped(why),

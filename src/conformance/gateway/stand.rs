@@ -72,7 +72,7 @@ impl<'b> Stand<'b> {
                 // A hint says nothing that is believed, so it may say anything.
                 Ok(Heard::Hint(_)) if message.says == Says::Hint => self.tally.harmless(),
                 Ok(heard) if heard == original && self.is_harmless(&message.callback, &callback) => {
-                    self.tally.harmless()
+                    self.tally.harmless();
                 }
                 Ok(heard) if heard == original => {
                     return Err(format!(
