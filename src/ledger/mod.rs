@@ -393,6 +393,7 @@ impl Fulfilment {
 pub struct StoreError {
     what: &'static str,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    damage: bool,
 }
 
 impl StoreError {
@@ -402,13 +403,41 @@ impl StoreError {
         Self {
             what,
             source: Some(source.into()),
+            damage: false,
         }
     }
 
     /// An error without a cause: the caller asked for something that is not there.
     #[must_use]
     pub const fn missing(what: &'static str) -> Self {
-        Self { what, source: None }
+        Self {
+            what,
+            source: None,
+            damage: false,
+        }
+    }
+
+    /// What is kept has lost its form: no version of this crate wrote it so.
+    #[must_use]
+    pub const fn damaged(what: &'static str) -> Self {
+        Self {
+            what,
+            source: None,
+            damage: true,
+        }
+    }
+
+    /// The same error, of which is known that what is kept has lost its form.
+    #[must_use]
+    pub fn as_damage(mut self) -> Self {
+        self.damage = true;
+        self
+    }
+
+    /// Has what is kept lost its form? Asking again does not help; [`verify`](fn@verify) tells where.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        self.damage
     }
 }
 

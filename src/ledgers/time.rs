@@ -12,11 +12,18 @@ pub(super) fn micros(at: SystemTime) -> Result<i64, StoreError> {
     i64::try_from(since.as_micros()).map_err(|_| StoreError::missing("a time is too far in the future to be kept"))
 }
 
-/// The first whole microsecond that is not before this time: the bound of a window.
-pub(super) fn micros_up(at: SystemTime) -> Result<i64, StoreError> {
-    let whole = micros(at)?;
-    let up = time_of(whole)? < at;
-    Ok(whole.saturating_add(i64::from(up)))
+/// A window in whole microseconds, as times are kept: each bound is the first one that is not before it. What lies before 1970
+/// begins in 1970.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn bounds(window: &crate::ledger::Window) -> Result<(i64, i64), StoreError> {
+    let up = |at: SystemTime| {
+        if at < SystemTime::UNIX_EPOCH {
+            return Ok(0);
+        }
+        let whole = micros(at)?;
+        Ok(whole.saturating_add(i64::from(time_of(whole)? < at)))
+    };
+    Ok((up(window.from())?, up(window.to())?))
 }
 
 /// The time that was kept.
@@ -24,7 +31,7 @@ pub(super) fn time_of(micros: i64) -> Result<SystemTime, StoreError> {
     u64::try_from(micros)
         .ok()
         .and_then(|micros| SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros)))
-        .ok_or(StoreError::missing("a time on record is not one"))
+        .ok_or(StoreError::damaged("a time on record is not one"))
 }
 
 /// The time as it will be read back.

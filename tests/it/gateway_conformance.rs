@@ -96,3 +96,16 @@ async fn passes(bench: &dyn Bench, skipped: usize, refused: usize) {
     assert!(report.counts.refused > report.counts.accepted, "\n{report}");
     assert_eq!(report.cases.len(), Case::ALL.len());
 }
+
+#[test]
+fn every_gateway_of_the_crate_is_on_the_bench() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(root.join("src/gateways")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let gateway = entry.file_name().into_string().unwrap();
+            let bench = root.join(format!("tests/it/gateway_conformance/{gateway}.rs"));
+            assert!(bench.exists(), "{gateway} has no bench");
+        }
+    }
+}

@@ -17,6 +17,7 @@ mod axum_intake;
 mod browser;
 mod cashier;
 mod chain;
+mod chain_tampering;
 mod compile_fail;
 mod examples;
 mod gateway_conformance;

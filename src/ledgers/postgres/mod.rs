@@ -27,7 +27,7 @@ use crate::ledger::{
     KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which, Window,
     WindowCursor, WindowRow,
 };
-use crate::ledgers::time::micros_up;
+use crate::ledgers::time::bounds;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayId, MerchantAccount, MerchantReference};
 use crate::transport::BoxFuture;
 
@@ -423,16 +423,4 @@ impl Ledger for PostgresLedger {
     fn window_span<'a>(&'a self, window: &'a Window) -> BoxFuture<'a, Result<Option<(u64, u64)>, StoreError>> {
         reading!(self, db => async { read::window_span(db, bounds(window)?).await })
     }
-}
-
-/// The window in whole microseconds, as times are kept. What lies before 1970 begins in 1970.
-fn bounds(window: &Window) -> Result<(i64, i64), StoreError> {
-    let at = |at: SystemTime| {
-        if at < SystemTime::UNIX_EPOCH {
-            Ok(0)
-        } else {
-            micros_up(at)
-        }
-    };
-    Ok((at(window.from())?, at(window.to())?))
 }

@@ -153,9 +153,14 @@ pub(super) async fn payer_of(db: &mut Db<'_>, order: &MerchantReference) -> Resu
 }
 
 pub(super) async fn fulfilment_of(db: &mut Db<'_>, order: &MerchantReference) -> Result<Option<Fulfilment>, Trouble> {
-    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected FROM {s}.fulfilments f \
-               JOIN {s}.attempts a USING (attempt) WHERE f.merchant_order = $1";
-    first(db, sql, &[&order.as_str()], read_fulfilment).await
+    // Also a right of one of its attempts under the name of another order: it is read as what it is, a contradiction.
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order FROM {s}.fulfilments f \
+               JOIN {s}.attempts a USING (attempt) WHERE f.merchant_order = $1 \
+               OR f.attempt IN (SELECT attempt FROM {s}.attempts WHERE merchant_order = $1)";
+    Ok(all(db, sql, &[&order.as_str()], read_fulfilment)
+        .await?
+        .into_iter()
+        .next())
 }
 
 /// Whose right a key is, and whether it was used; kept as it is until the transaction is over.
@@ -189,7 +194,7 @@ pub(super) async fn held(db: &mut Db<'_>, limit: usize) -> Result<Vec<HeldEviden
 pub(super) async fn mode(db: &mut Db<'_>) -> Result<Mode, Trouble> {
     let read = |row: &Row| {
         let mode = serde_json::from_str(column(row, 0)?);
-        Ok(mode.map_err(|_| StoreError::missing("the mode on record has lost its form"))?)
+        Ok(mode.map_err(|_| StoreError::damaged("the mode on record has lost its form"))?)
     };
     Ok(first(db, "SELECT body FROM {s}.mode", &[], read)
         .await?
@@ -210,11 +215,17 @@ pub(super) fn read_head(row: &Row) -> Result<Head, Trouble> {
 
 /// The records behind a position, as they are kept.
 pub(super) async fn records(db: &mut Db<'_>, after: u64, limit: usize) -> Result<Vec<KeptRecord>, Trouble> {
-    let sql = "SELECT position, at, attempt, kind, body, digest FROM {s}.records WHERE position > $1 \
+    // Those behind 0 are all of them: also what somebody put in front of the first one.
+    let sql = "SELECT position, at, attempt, kind, body, digest FROM {s}.records WHERE position >= $1 \
                ORDER BY position LIMIT $2";
-    all(db, sql, &[&place(after), &rows(limit)], |row| {
+    let from = match after {
+        0 => i64::MIN,
+        after => place(after.saturating_add(1)),
+    };
+    all(db, sql, &[&from, &rows(limit)], |row| {
         Ok(KeptRecord {
-            position: position(column(row, 0)?)?,
+            // A position below 0 becomes one that is far beyond all others.
+            position: column::<i64>(row, 0)?.cast_unsigned(),
             at_micros: column(row, 1)?,
             attempt: column(row, 2)?,
             kind: column(row, 3)?,
@@ -270,7 +281,7 @@ pub(super) async fn window(
     let mut found = Vec::with_capacity(firsts.len());
     for (cursor, name) in firsts {
         let stored = attempt(db, &name).await?;
-        let stored = stored.ok_or(StoreError::missing("a record is about an attempt that is not there"))?;
+        let stored = stored.ok_or(StoreError::damaged("a record is about an attempt that is not there"))?;
         found.push(WindowRow::new(cursor, stored, timeline(db, &name).await?));
     }
     Ok(found)
@@ -301,13 +312,13 @@ pub(super) async fn check(db: &mut Db<'_>) -> Result<(), Trouble> {
 
 pub(super) fn read_attempt(row: &Row) -> Result<StoredAttempt, Trouble> {
     let expected: crate::ledger::ExpectedPayment = serde_json::from_str(column(row, 4)?)
-        .map_err(|_| StoreError::missing("an expected payment on record has lost its form"))?;
+        .map_err(|_| StoreError::damaged("an expected payment on record has lost its form"))?;
     let same = expected.attempt.as_str() == column::<&str>(row, 0)?
         && expected.order.as_str() == column::<&str>(row, 1)?
         && expected.gateway.as_str() == column::<&str>(row, 2)?
         && expected.account.as_str() == column::<&str>(row, 3)?;
     if !same {
-        return Err(StoreError::missing("an attempt on record contradicts itself").into());
+        return Err(StoreError::damaged("an attempt on record contradicts itself").into());
     }
     let mut attempt = StoredAttempt::new(expected);
     attempt.status = status(column(row, 5)?)?;
@@ -321,13 +332,14 @@ pub(super) fn read_attempt(row: &Row) -> Result<StoredAttempt, Trouble> {
     Ok(attempt)
 }
 
-/// The columns are: key, deliveries, `done_at`, what was expected.
+/// The columns are: key, deliveries, `done_at`, what was expected, the order.
 pub(super) fn read_fulfilment(row: &Row) -> Result<Fulfilment, Trouble> {
     let expected = serde_json::from_str(column(row, 3)?)
-        .map_err(|_| StoreError::missing("an expected payment on record has lost its form"))?;
+        .map_err(|_| StoreError::damaged("an expected payment on record has lost its form"))?;
     let mut fulfilment = Fulfilment::of(&expected);
-    if fulfilment.key.as_str() != column::<&str>(row, 0)? {
-        return Err(StoreError::missing("a right on record contradicts its attempt").into());
+    // Whoever is handed this ships goods: it is the right of this attempt, for the order of this attempt.
+    if fulfilment.key.as_str() != column::<&str>(row, 0)? || fulfilment.order.as_str() != column::<&str>(row, 4)? {
+        return Err(StoreError::damaged("a right on record contradicts its attempt").into());
     }
     fulfilment.deliveries = count(column(row, 1)?)?;
     fulfilment.done_at = column::<Option<i64>>(row, 2)?.map(time_of).transpose()?;
@@ -335,7 +347,7 @@ pub(super) fn read_fulfilment(row: &Row) -> Result<Fulfilment, Trouble> {
 }
 
 fn read_record(row: &Row) -> Result<Record, Trouble> {
-    let lost = || StoreError::missing("a record has lost its form");
+    let lost = || StoreError::damaged("a record has lost its form");
     let position = position(column(row, 0)?)?;
     let kind: RecordKind = serde_json::from_str(column(row, 4)?).map_err(|_| lost())?;
     if kind.as_str() != column::<&str>(row, 3)? {
@@ -347,17 +359,17 @@ fn read_record(row: &Row) -> Result<Record, Trouble> {
 
 fn link(kept: Option<&str>) -> Result<Option<KeptLink>, Trouble> {
     let link = kept.map(serde_json::from_str).transpose();
-    Ok(link.map_err(|_| StoreError::missing("the link of an attempt has lost its form"))?)
+    Ok(link.map_err(|_| StoreError::damaged("the link of an attempt has lost its form"))?)
 }
 
 fn status(word: &str) -> Result<PaymentStatus, Trouble> {
     let mut all = PaymentStatus::ALL.into_iter();
     let found = all.find(|status| status.as_str() == word);
-    Ok(found.ok_or(StoreError::missing("a status on record has no meaning"))?)
+    Ok(found.ok_or(StoreError::damaged("a status on record has no meaning"))?)
 }
 
 fn position(number: i64) -> Result<u64, Trouble> {
-    Ok(u64::try_from(number).map_err(|_| StoreError::missing("a position on record is none"))?)
+    Ok(u64::try_from(number).map_err(|_| StoreError::damaged("a position on record is none"))?)
 }
 
 fn digest(row: &Row, place: usize) -> Result<Digest, Trouble> {
@@ -386,7 +398,7 @@ fn name(text: Option<String>) -> Result<Option<GatewayReference>, Trouble> {
 }
 
 fn reference<T>(text: String, check: fn(String) -> Result<T, ReferenceError>) -> Result<T, Trouble> {
-    Ok(check(text).map_err(|error| StoreError::new("a reference on record has lost its form", error))?)
+    Ok(check(text).map_err(|error| StoreError::new("a reference on record has lost its form", error).as_damage())?)
 }
 
 fn says_too_little() -> Trouble {

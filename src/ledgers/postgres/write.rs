@@ -219,7 +219,7 @@ pub(super) async fn next_fulfilment(
                ORDER BY seq LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) \
                UPDATE {s}.fulfilments f SET lease_until = $2, deliveries = least(f.deliveries + 1, $3) \
                FROM picked p, {s}.attempts a WHERE f.seq = p.seq AND a.attempt = f.attempt \
-               RETURNING f.key, f.deliveries, f.done_at, a.expected";
+               RETURNING f.key, f.deliveries, f.done_at, a.expected, f.merchant_order";
     let values: Values<'_> = &[&micros(at)?, &until, &i64::from(u32::MAX)];
     read::first(db, sql, values, read::read_fulfilment).await
 }

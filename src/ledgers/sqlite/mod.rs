@@ -25,7 +25,7 @@ use crate::ledger::{
     KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which, Window,
     WindowCursor, WindowRow,
 };
-use crate::ledgers::time::micros_up;
+use crate::ledgers::time::bounds;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayId, MerchantAccount, MerchantReference};
 use crate::transport::BoxFuture;
 
@@ -124,10 +124,22 @@ enum Trouble {
 impl Trouble {
     fn into_store_error(self) -> StoreError {
         match self {
+            Self::Sql(error) if has_lost_its_form(&error) => {
+                StoreError::new("a value on record has lost its form", error).as_damage()
+            }
             Self::Sql(error) => StoreError::new("the database said no", error),
             Self::Store(error) => error,
         }
     }
+}
+
+/// A value of another type, or beyond its bounds: not what this crate writes.
+fn has_lost_its_form(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as E;
+    matches!(
+        error,
+        E::InvalidColumnType(..) | E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..) | E::Utf8Error(..)
+    )
 }
 
 impl From<rusqlite::Error> for Trouble {
@@ -140,18 +152,6 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
-}
-
-/// The window in whole microseconds, as times are kept. What lies before 1970 begins in 1970.
-fn bounds(window: &Window) -> Result<(i64, i64), StoreError> {
-    let at = |at: SystemTime| {
-        if at < SystemTime::UNIX_EPOCH {
-            Ok(0)
-        } else {
-            micros_up(at)
-        }
-    };
-    Ok((at(window.from())?, at(window.to())?))
 }
 
 impl Ledger for SqliteLedger {

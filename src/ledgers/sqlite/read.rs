@@ -1,5 +1,6 @@
 //! Rows to types. A row that does not have its form is an error and never a panic: somebody else may have written it.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row};
 
 use super::Trouble;
@@ -120,15 +121,18 @@ pub(super) fn payer_of(db: &Connection, order: &MerchantReference) -> Result<Opt
 }
 
 pub(super) fn fulfilment_of(db: &Connection, order: &MerchantReference) -> Result<Option<Fulfilment>, Trouble> {
-    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected FROM fulfilments f JOIN attempts a USING (attempt) \
-               WHERE f.merchant_order = ?1";
-    first(db, sql, [order.as_str()], read_fulfilment)
+    // Also a right of one of its attempts under the name of another order, and one of an attempt that is not there: both are
+    // read as what they are, a contradiction.
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order \
+               FROM fulfilments f LEFT JOIN attempts a ON a.attempt = f.attempt WHERE f.merchant_order = ?1 \
+               OR f.attempt IN (SELECT attempt FROM attempts WHERE merchant_order = ?1)";
+    Ok(all(db, sql, [order.as_str()], read_fulfilment)?.into_iter().next())
 }
 
 /// The oldest right that is not done and not handed out.
 pub(super) fn fulfilment_to_do(db: &Connection, now: i64) -> Result<Option<Fulfilment>, Trouble> {
-    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected FROM fulfilments f JOIN attempts a USING (attempt) \
-               WHERE f.done_at IS NULL AND (f.lease_until IS NULL OR f.lease_until <= ?1) ORDER BY f.seq LIMIT 1";
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order \
+               FROM fulfilments f JOIN attempts a USING (attempt) WHERE f.done_at IS NULL AND (f.lease_until IS NULL OR f.lease_until <= ?1) ORDER BY f.seq LIMIT 1";
     first(db, sql, [now], read_fulfilment)
 }
 
@@ -163,7 +167,7 @@ pub(super) fn held(db: &Connection, limit: usize) -> Result<Vec<HeldEvidence>, T
 pub(super) fn mode(db: &Connection) -> Result<Mode, Trouble> {
     let body = first(db, "SELECT body FROM mode", (), |row| Ok(row.get::<_, String>(0)?))?;
     let Some(body) = body else { return Ok(Mode::default()) };
-    Ok(serde_json::from_str(&body).map_err(|_| StoreError::missing("the mode on record has lost its form"))?)
+    Ok(serde_json::from_str(&body).map_err(|_| StoreError::damaged("the mode on record has lost its form"))?)
 }
 
 pub(super) fn head(db: &Connection) -> Result<Head, Trouble> {
@@ -176,22 +180,43 @@ pub(super) fn head(db: &Connection) -> Result<Head, Trouble> {
     Ok(head.unwrap_or_else(Head::empty))
 }
 
-/// The records behind a position, as they are kept.
+/// The records behind a position, as they are kept. Those behind 0 are all of them: also what somebody put in front of the
+/// first one.
 pub(super) fn records(db: &Connection, after: u64, limit: usize) -> Result<Vec<KeptRecord>, Trouble> {
     let sql =
-        "SELECT position, at, attempt, kind, body, digest FROM records WHERE position > ?1 ORDER BY position LIMIT ?2";
-    let after = i64::try_from(after).unwrap_or(i64::MAX);
-    all(db, sql, (after, rows(limit)), |row| {
-        Ok(KeptRecord {
-            position: position(row.get(0)?)?,
-            at_micros: row.get(1)?,
-            attempt: row.get(2)?,
-            kind: row.get(3)?,
-            body: row.get(4)?,
-            digest: Digest::from_bytes(row.get(5)?),
-        })
+        "SELECT position, at, attempt, kind, body, digest FROM records WHERE position >= ?1 ORDER BY position LIMIT ?2";
+    let from = match after {
+        0 => i64::MIN,
+        after => i64::try_from(after.saturating_add(1)).unwrap_or(i64::MAX),
+    };
+    all(db, sql, (from, rows(limit)), read_kept)
+}
+
+/// A record for checking. What has lost its form is read as something that was never written, so that the check names its
+/// position; an error would not.
+fn read_kept(row: &Row<'_>) -> Result<KeptRecord, Trouble> {
+    let number = |column| Ok::<_, Trouble>(row.get_ref(column)?.as_i64().ok());
+    let text = |column| {
+        let value = row.get_ref(column)?.as_str();
+        Ok::<_, Trouble>(value.unwrap_or(NO_TEXT).to_owned())
+    };
+    let digest = row.get_ref(5)?.as_blob().ok().and_then(|blob| blob.try_into().ok());
+    Ok(KeptRecord {
+        // A position below 0 becomes one that is far beyond all others.
+        position: number(0)?.unwrap_or_default().cast_unsigned(),
+        at_micros: number(1)?.unwrap_or(-1),
+        attempt: match row.get_ref(2)? {
+            ValueRef::Null => None,
+            _ => Some(text(2)?),
+        },
+        kind: text(3)?,
+        body: text(4)?,
+        digest: Digest::from_bytes(digest.unwrap_or_default()),
     })
 }
+
+/// No kind, no name and no JSON.
+const NO_TEXT: &str = "\u{fffd}";
 
 /// The attempts behind a place, each with its place.
 pub(super) fn attempts_after(
@@ -238,7 +263,7 @@ pub(super) fn window(
     let mut found = Vec::with_capacity(firsts.len());
     for (cursor, name) in firsts {
         let stored =
-            attempt(db, &name)?.ok_or(StoreError::missing("a record is about an attempt that is not there"))?;
+            attempt(db, &name)?.ok_or(StoreError::damaged("a record is about an attempt that is not there"))?;
         found.push(WindowRow::new(cursor, stored, timeline(db, &name)?));
     }
     Ok(found)
@@ -254,7 +279,7 @@ pub(super) fn window_span(db: &Connection, (from, to): (i64, i64)) -> Result<Opt
 }
 
 fn position(number: i64) -> Result<u64, Trouble> {
-    Ok(u64::try_from(number).map_err(|_| StoreError::missing("a position on record is none"))?)
+    Ok(u64::try_from(number).map_err(|_| StoreError::damaged("a position on record is none"))?)
 }
 
 /// Is the file whole, and do the records follow each other?
@@ -279,13 +304,13 @@ pub(super) fn check(db: &Connection) -> Result<(), Trouble> {
 fn read_attempt(row: &Row<'_>) -> Result<StoredAttempt, Trouble> {
     let expected: String = row.get(4)?;
     let expected: crate::ledger::ExpectedPayment = serde_json::from_str(&expected)
-        .map_err(|_| StoreError::missing("an expected payment on record has lost its form"))?;
+        .map_err(|_| StoreError::damaged("an expected payment on record has lost its form"))?;
     let same = expected.attempt.as_str() == text(row, 0)?
         && expected.order.as_str() == text(row, 1)?
         && expected.gateway.as_str() == text(row, 2)?
         && expected.account.as_str() == text(row, 3)?;
     if !same {
-        return Err(StoreError::missing("an attempt on record contradicts itself").into());
+        return Err(StoreError::damaged("an attempt on record contradicts itself").into());
     }
     let mut attempt = StoredAttempt::new(expected);
     attempt.status = status(text(row, 5)?)?;
@@ -302,15 +327,16 @@ fn read_attempt(row: &Row<'_>) -> Result<StoredAttempt, Trouble> {
 fn link(kept: Option<String>) -> Result<Option<KeptLink>, Trouble> {
     let read = |text: String| serde_json::from_str(&text);
     let link = kept.map(read).transpose();
-    Ok(link.map_err(|_| StoreError::missing("the link of an attempt has lost its form"))?)
+    Ok(link.map_err(|_| StoreError::damaged("the link of an attempt has lost its form"))?)
 }
 
 fn read_fulfilment(row: &Row<'_>) -> Result<Fulfilment, Trouble> {
     let expected = serde_json::from_str(text(row, 3)?)
-        .map_err(|_| StoreError::missing("an expected payment on record has lost its form"))?;
+        .map_err(|_| StoreError::damaged("an expected payment on record has lost its form"))?;
     let mut fulfilment = Fulfilment::of(&expected);
-    if fulfilment.key.as_str() != text(row, 0)? {
-        return Err(StoreError::missing("a right on record contradicts its attempt").into());
+    // Whoever is handed this ships goods: it is the right of this attempt, for the order of this attempt.
+    if fulfilment.key.as_str() != text(row, 0)? || fulfilment.order.as_str() != text(row, 4)? {
+        return Err(StoreError::damaged("a right on record contradicts its attempt").into());
     }
     fulfilment.deliveries = row.get(1)?;
     fulfilment.done_at = row.get::<_, Option<i64>>(2)?.map(time_of).transpose()?;
@@ -318,7 +344,7 @@ fn read_fulfilment(row: &Row<'_>) -> Result<Fulfilment, Trouble> {
 }
 
 fn read_record(row: &Row<'_>) -> Result<Record, Trouble> {
-    let lost = || StoreError::missing("a record has lost its form");
+    let lost = || StoreError::damaged("a record has lost its form");
     let position = u64::try_from(row.get::<_, i64>(0)?).map_err(|_| lost())?;
     let kind: RecordKind = serde_json::from_str(text(row, 4)?).map_err(|_| lost())?;
     if kind.as_str() != text(row, 3)? {
@@ -335,13 +361,13 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Trouble> {
     let value = row.get_ref(column)?;
     Ok(value
         .as_str()
-        .map_err(|_| StoreError::missing("a text on record is none"))?)
+        .map_err(|_| StoreError::damaged("a text on record is none"))?)
 }
 
 fn status(word: &str) -> Result<PaymentStatus, Trouble> {
     let mut all = PaymentStatus::ALL.into_iter();
     let found = all.find(|status| status.as_str() == word);
-    Ok(found.ok_or(StoreError::missing("a status on record has no meaning"))?)
+    Ok(found.ok_or(StoreError::damaged("a status on record has no meaning"))?)
 }
 
 fn name(text: Option<String>) -> Result<Option<GatewayReference>, Trouble> {
@@ -349,7 +375,7 @@ fn name(text: Option<String>) -> Result<Option<GatewayReference>, Trouble> {
 }
 
 fn reference<T>(text: String, check: fn(String) -> Result<T, ReferenceError>) -> Result<T, Trouble> {
-    Ok(check(text).map_err(|error| StoreError::new("a reference on record has lost its form", error))?)
+    Ok(check(text).map_err(|error| StoreError::new("a reference on record has lost its form", error).as_damage())?)
 }
 
 fn rows(limit: usize) -> i64 {
