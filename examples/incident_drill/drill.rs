@@ -28,6 +28,8 @@ const OPEN_AT_THE_STOP: usize = 20;
 /// After so many paid orders somebody notices something.
 const NOTICED: usize = 280;
 const SHOPPERS: usize = 8;
+/// The operator's. The store knows it only while a command of the operator's runs.
+const CHECKPOINT_KEY: &str = "the checkpoint key, kept by the operator and nobody else";
 const GATEWAYS: [&str; 4] = ["stripe", "komoju", "sbps", "gmopg"];
 
 struct Stage {
@@ -113,8 +115,7 @@ pub(crate) async fn run() -> Result<bool, Failure> {
     stage.over.store(true, Ordering::SeqCst);
     let tally = attacks.await??;
     stage.sold(&account, &tally).await?;
-    let proof = line.checkpoint.clone();
-    let verified = stage.store.ask("verify", json!({"checkpoint": proof})).await?;
+    let verified = stage.verify(&line).await?;
     account.held(
         true,
         &format!(
@@ -327,13 +328,11 @@ impl Stage {
         });
         account.held(same, "as JSON, CSV and HTML it is the same byte for byte when repeated");
 
-        let key = "the checkpoint key, kept by the operator and nobody else";
-        let made = self.store.ask("checkpoint", json!({"key": key})).await?;
+        let made = self.store.ask("checkpoint", json!({"key": CHECKPOINT_KEY})).await?;
         line.checkpoint = made.as_str().map(str::to_owned).ok_or("no checkpoint")?;
-        let checkpoint: Checkpoint = line.checkpoint.parse()?;
-        let verified = self.store.ask("verify", json!({"checkpoint": line.checkpoint})).await?;
+        let verified = self.verify(line).await?;
         account.held(
-            checkpoint.is_genuine(&CheckpointKey::new(key)?),
+            Checkpoint::read(&line.checkpoint, &CheckpointKey::new(CHECKPOINT_KEY)?).is_ok(),
             &format!(
                 "the chain of {} records is whole; a checkpoint was taken away",
                 verified["records"]
@@ -358,6 +357,12 @@ impl Stage {
             self.pay(order, onward).await?;
         }
         Ok(())
+    }
+
+    /// The chain, held against the checkpoint that was taken away.
+    async fn verify(&self, line: &Line) -> Result<Value, Failure> {
+        let with = json!({"checkpoint": line.checkpoint, "key": CHECKPOINT_KEY});
+        self.store.ask("verify", with).await
     }
 
     /// The keys may be known to somebody: their word alone counts for nothing, and then they are changed.

@@ -104,11 +104,9 @@ impl Store {
                 Ok(json!(cashier.checkpoint(&key).await?.to_string()))
             }
             "verify" => {
-                let checkpoint = match text(&with, "checkpoint") {
-                    Ok(line) => Some(line.parse::<Checkpoint>()?),
-                    Err(_) => None,
-                };
-                match cashier.verify(checkpoint.as_ref()).await? {
+                let key = CheckpointKey::new(text(&with, "key")?)?;
+                let checkpoint = Checkpoint::read(text(&with, "checkpoint")?, &key)?;
+                match cashier.verify(Some(&checkpoint)).await? {
                     ChainCheck::Intact { head, exposed } => Ok(json!({"records": head.count, "exposed": exposed})),
                     ChainCheck::Broken(at) => Err(at.to_string().into()),
                     _ => Err("the check says nothing clear".into()),
