@@ -79,13 +79,13 @@ impl Traffic {
         direction
     }
 
-    /// The first direction that begins so and does not hold that.
-    pub(crate) fn first(&self, beginning: &str, without: &str) -> Option<Vec<u8>> {
+    /// The first direction that begins so, holds this and does not hold that.
+    pub(crate) fn first(&self, beginning: &str, with: &str, without: &str) -> Option<Vec<u8>> {
         let directions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         directions.iter().find_map(|direction| {
             let bytes = direction.lock().unwrap_or_else(PoisonError::into_inner);
-            let fits = bytes.starts_with(beginning.as_bytes())
-                && !bytes.windows(without.len()).any(|window| window == without.as_bytes());
+            let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            let fits = bytes.starts_with(beginning.as_bytes()) && holds(with) && !holds(without);
             fits.then(|| bytes.clone())
         })
     }
