@@ -15,10 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use kessai::conformance::{Statement, TestGateway};
+use kessai::gateways::stripe::Stripe;
 use kessai::ledger::{Head, Opened, Window};
 use kessai::ledgers::SqliteLedger;
 use kessai::report::Format;
-use kessai::{Cashier, Ledger, PaymentStatus};
+use kessai::sign::SigningKeys;
+use kessai::{Addresses, ApiKey, Cashier, Ledger, PaymentStatus};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params, params_from_iter};
 use tokio::runtime::Runtime;
@@ -97,7 +99,15 @@ impl Sold {
             "{attempts} paid orders, {records} records, {size} MB, filled in {:.1?}",
             start.elapsed()
         );
-        let cashier = Cashier::builder(SqliteLedger::open(&path).unwrap()).build().unwrap();
+        let stripe = Stripe::builder(
+            ApiKey::new("sk_test_0123456789abcdef").unwrap(),
+            SigningKeys::from_texts(["whsec_0123456789abcdefBench"]).unwrap(),
+            Addresses::new("https://shop.example", "/pay/stripe").unwrap(),
+        );
+        let cashier = Cashier::builder(SqliteLedger::open(&path).unwrap())
+            .gateway(stripe.build().unwrap())
+            .build()
+            .unwrap();
         Self {
             path,
             cashier,
