@@ -196,11 +196,11 @@ struct Copies {
     db: Connection,
     attempt: String,
     key: String,
-    tables: Vec<Rows>,
+    tables: Vec<Table>,
     head: Head,
 }
 
-struct Rows {
+struct Table {
     insert: String,
     columns: Vec<String>,
     rows: Vec<Vec<Value>>,
@@ -228,7 +228,7 @@ impl Copies {
                 },
             )
             .unwrap();
-        let tables = ["attempts", "records", "events_heard", "fulfilments"].map(|table| Rows::of(&db, table));
+        let tables = ["attempts", "records", "events_heard", "fulfilments"].map(|table| Table::of(&db, table));
         Self {
             attempt,
             key,
@@ -272,7 +272,7 @@ impl Copies {
     }
 }
 
-impl Rows {
+impl Table {
     fn of(db: &Connection, table: &str) -> Self {
         let mut all = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns: Vec<String> = all.column_names().into_iter().map(str::to_owned).collect();
