@@ -265,9 +265,7 @@ impl Copies {
             }
             transaction.commit().unwrap();
         }
-        self.db
-            .execute_batch("ANALYZE; PRAGMA wal_checkpoint(TRUNCATE)")
-            .unwrap();
+        self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         self.head.count
     }
 }
