@@ -15,6 +15,7 @@
 
 mod axum_intake;
 mod browser;
+mod card_testing;
 mod cashier;
 mod chain;
 mod chain_tampering;
