@@ -19,7 +19,7 @@ use kessai::{CheckoutRequest, Currency, ExpectedPayment, Gateway, LineItem, Merc
 use crate::support::yen;
 
 /// The gateways of this crate. A new one adds a line.
-fn benches() -> Vec<(&'static str, Arc<dyn Bench>)> {
+pub fn benches() -> Vec<(&'static str, Arc<dyn Bench>)> {
     vec![
         ("gmopg", Arc::new(gmopg::Gmopg)),
         ("komoju", Arc::new(komoju::KomojuBench)),

@@ -29,6 +29,7 @@ mod incident_drill;
 mod interop;
 mod kept_link;
 mod komoju;
+mod leaks;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;

@@ -1,5 +1,7 @@
 //! What several test modules share.
 
+#[path = "../../../examples/incident_drill/forms.rs"]
+pub mod forms;
 pub mod inbox;
 pub mod scripted;
 pub mod tree;
