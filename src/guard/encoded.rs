@@ -41,19 +41,16 @@ fn collect(bytes: impl Iterator<Item = Option<u8>>, rows: &mut Vec<String>) {
     let mut row = String::new();
     let mut digits = 0;
     for byte in bytes.chain([None]) {
-        match byte {
-            Some(byte @ (b'0'..=b'9' | b' ' | b'-' | b'.')) => {
-                row.push(char::from(byte));
-                digits += usize::from(byte.is_ascii_digit());
-            }
-            _ => {
-                if digits >= FEWEST {
-                    rows.push(std::mem::take(&mut row));
-                }
-                row.clear();
-                digits = 0;
-            }
+        if let Some(byte @ (b'0'..=b'9' | b' ' | b'-' | b'.')) = byte {
+            row.push(char::from(byte));
+            digits += usize::from(byte.is_ascii_digit());
+            continue;
         }
+        if digits >= FEWEST {
+            rows.push(std::mem::take(&mut row));
+        }
+        row.clear();
+        digits = 0;
     }
 }
 

@@ -13,8 +13,8 @@ use kessai::ledger::{Checkpoint, Ledger as _};
 use kessai::ledgers::{MemoryLedger, PostgresLedger};
 use kessai::sign::SigningKeys;
 use kessai::{
-    Callback, CheckoutRequest, CheckpointKey, CustomerReference, LineItem, MerchantReference, Nonce, ReturnToken,
-    SharedToken, SweepPolicy,
+    Callback, CheckoutRequest, CheckpointKey, ClientKey, CustomerReference, Email, LineItem, MerchantReference, Nonce,
+    Redirect, ReturnToken, SharedToken, SweepPolicy,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,8 @@ use super::disguises::{NUMBERS, disguises};
 use super::outputs::Outputs;
 use super::setup::{Log, Stage};
 use crate::gateway_conformance::benches;
-use crate::support::forms::{base64, hex, percent};
+use crate::postgres;
+use crate::support::forms::{base64, hex};
 use crate::support::{SIGNING_SECRET, start, yen};
 
 /// Free text of an outsider, in body, query and headers.
@@ -57,7 +58,7 @@ fn hostile(message: &Message, texts: &[String]) -> Vec<Message> {
             all.push(inside(format!("{body}&note=Canary9Body&{escaped}={escaped}")));
             all.push(inside(
                 body.split('&')
-                    .map(|pair| format!("{}={escaped}&", pair.split('=').next().unwrap()))
+                    .flat_map(|pair| [pair.split('=').next().unwrap(), "=", &escaped, "&"])
                     .collect(),
             ));
         }
@@ -69,120 +70,270 @@ fn hostile(message: &Message, texts: &[String]) -> Vec<Message> {
 #[tokio::test]
 async fn a_whole_flow_of_every_gateway_shows_nothing_of_what_outsiders_put_in() {
     for (name, bench) in benches() {
+        whole(name, Stage::new(bench)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_rows_of_a_database_hold_nothing_of_what_outsiders_put_in_either() {
+    let Some(server) = postgres::server() else { return };
+    let schema = postgres::schema("leaks");
+    let [ledger] = postgres::nodes(&server, &schema).await;
+    let mut values = Vec::new();
+    for (name, bench) in benches()
+        .into_iter()
+        .filter(|(name, _)| ["komoju", "stripe"].contains(name))
+    {
+        let stage = Stage::over(bench, ledger.clone(), tempfile::tempdir().unwrap());
+        let request = stage.bench.request(&format!("ORD-{name}")).unwrap();
+        values.extend(stage.bench.secrets());
+        whole_of(name, stage, request).await;
+    }
+    let own = postgres::client(&server).await;
+    let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1";
+    let mut rows = Outputs::default();
+    for table in own.query(tables, &[&schema]).await.unwrap() {
+        let table: String = table.get(0);
+        for row in own
+            .query(&format!("SELECT t::text FROM {schema}.{table} t"), &[])
+            .await
+            .unwrap()
+        {
+            rows.bytes("rows", row.get::<_, String>(0));
+        }
+    }
+    assert!(!rows.showing(&["ORD-stripe"]).is_empty(), "the rows were read");
+    let values: Vec<&str> = values.iter().map(String::as_str).chain(NUMBERS).chain(FREE).collect();
+    rows.show_none_of(&values);
+}
+
+async fn whole(name: &str, stage: Stage) {
+    let request = stage.bench.request("ORD-1").unwrap();
+    whole_of(name, stage, request).await;
+}
+
+async fn whole_of(name: &str, stage: Stage, request: CheckoutRequest) {
+    let mut outputs = Outputs::default();
+    let secrets = stage.bench.secrets();
+    let twice = |secret: &String| [secret.clone(), base64(secret)];
+    let mut texts: Vec<String> = secrets.iter().flat_map(twice).collect();
+    let cards = NUMBERS.iter().enumerate();
+    let some = |(n, number): (usize, &&str)| disguises(number).into_iter().skip(2 * n).step_by(25);
+    texts.extend(cards.flat_map(some).map(|(_, text)| text));
+
+    outputs.debug(&request);
+    let attempt = stage.opened(&request, &mut outputs).await;
+    outputs.debug(&attempt);
+    let about = &attempt.expected;
+    let (token, key) = (about.return_token.as_str(), about.idempotency_key.as_str().to_owned());
+
+    // Messages: of another merchant, tampered with, genuine, and again.
+    let mut statuses = Vec::new();
+    for from in [From::OtherMerchant, From::Gateway] {
+        for says in [
+            Says::UnknownWord,
+            Says::OtherAmount,
+            Says::OtherAttempt,
+            Says::Paid,
+            Says::Paid,
+            Says::Failed,
+        ] {
+            let Ok(message) = stage.bench.message(about, says, from, start()) else {
+                continue;
+            };
+            let around = if [Says::Paid, Says::UnknownWord].contains(&says) {
+                &texts[..]
+            } else {
+                &[]
+            };
+            for hostile in hostile(&message, around) {
+                statuses.push(stage.deliver(&hostile, &mut outputs).await);
+            }
+            statuses.push(stage.deliver(&message, &mut outputs).await);
+        }
+    }
+    assert!(statuses.len() > 50, "{name}: {}", statuses.len());
+
+    // Returns: with what the gateway adds, with the right token and a wrong one, by GET and by POST.
+    let mut returns = vec![Message::post("application/x-www-form-urlencoded", "")];
+    returns.extend(
+        [true, false]
+            .into_iter()
+            .filter_map(|forged| stage.bench.returned(about, forged).ok()),
+    );
+    let mut pages = Outputs::default();
+    for message in returns {
+        for hostile in hostile(&message, &texts) {
+            for state in [token, "Canary9Query"] {
+                for method in [http::Method::GET, http::Method::POST] {
+                    let mut message = hostile.clone();
+                    message.method = method;
+                    message.target = format!("{}&attempt={}&state={state}", message.target, about.attempt);
+                    stage.returns(&message, &mut pages).await;
+                }
+            }
+        }
+    }
+
+    // The gateway is asked, with answers that say everything, and nobody there.
+    for says in [Says::Paid, Says::UnknownWord, Says::NoAmount, Says::OtherAmount] {
+        stage.clock.advance(Duration::from_secs(3600));
+        if let Ok(answers) = stage.bench.status(&attempt, says) {
+            stage.script.answer(answers);
+        }
+        outputs.debug(&stage.cashier.sweep(&SweepPolicy::default()).await.unwrap());
+        let _ = stage.script.take_asked();
+    }
+    while let Some(due) = stage.cashier.next_fulfilment().await.unwrap() {
+        outputs.debug(&due);
+        assert!(due.done().await.unwrap());
+    }
+    outputs.debug(&stage.cashier.ledger().timeline(&about.attempt).await.unwrap());
+    outputs.debug(&stage.cashier.self_check(None).await.unwrap());
+    let checkpoint_key = CheckpointKey::new("Canary9CheckpointKey-0123456789abcdef").unwrap();
+    outputs.debug(&stage.cashier.checkpoint(&checkpoint_key).await.unwrap());
+
+    // What ties the browser to the attempt is in the ledger and in our own return address, and in nothing else.
+    let mut others = Outputs::default();
+    let events = stage.end(&mut others).await;
+    assert!(
+        events.iter().any(|event| event.name() == "payment.callback.refused") || name == "gmopg",
+        "{name}"
+    );
+    let values = secrets.iter().map(String::as_str).chain(NUMBERS).chain(FREE);
+    let values: Vec<&str> = values.chain(["Canary9CheckpointKey-0123456789abcdef"]).collect();
+    let long: Vec<&str> = texts
+        .iter()
+        .filter(|text| text.chars().count() > 12)
+        .map(String::as_str)
+        .collect();
+    for outputs in [&outputs, &pages, &others] {
+        outputs.show_none_of(&values);
+        outputs.show_none_of(&long);
+    }
+    let allowed = ["files of the ledger", "bodies of replies"];
+    let mut shown: Vec<_> = outputs
+        .showing(&[token])
+        .into_iter()
+        .chain(others.showing(&[token, &key]))
+        .collect();
+    // The idempotency key is no credential: it may be in `Debug`, and has no business anywhere else.
+    shown.retain(|(way, value)| !(allowed.contains(way) || *value == key && way.starts_with("debug")));
+    assert!(shown.is_empty(), "{name}: {shown:?}");
+}
+
+/// PAY-09: a 303 or a form, without a word about where the shopper came from, and without the shopper in the address.
+#[tokio::test]
+async fn no_hand_off_carries_a_secret_or_the_shopper_in_its_address_or_tells_where_it_came_from() {
+    for (name, bench) in benches() {
         let stage = Stage::new(bench);
         let mut outputs = Outputs::default();
-        let secrets = stage.bench.secrets();
-        let mut texts: Vec<String> = secrets
-            .iter()
-            .flat_map(|secret| [secret.clone(), hex(secret), base64(secret), percent(secret)])
-            .collect();
-        let cards = NUMBERS.iter().enumerate();
-        texts.extend(
-            cards
-                .flat_map(|(n, number)| disguises(number).into_iter().skip(n).step_by(12))
-                .map(|(_, text)| text),
-        );
-
-        let request = stage.bench.request("ORD-1").unwrap();
+        let request = CheckoutRequest::builder(MerchantReference::new("ORD-1").unwrap())
+            .item(LineItem::new("Canary9Item", yen(1980), 1).unwrap())
+            .email(Email::new("canary9mail@shop.example").unwrap())
+            .customer(CustomerReference::new("Canary9Customer").unwrap())
+            .client(ClientKey::new("Canary9Client").unwrap())
+            .build()
+            .unwrap();
         outputs.debug(&request);
         let attempt = stage.opened(&request, &mut outputs).await;
-        outputs.debug(&attempt);
-        let about = &attempt.expected;
-        let (token, key) = (about.return_token.as_str(), about.idempotency_key.as_str().to_owned());
-
-        // Messages: of another merchant, tampered with, genuine, and again.
-        let mut statuses = Vec::new();
-        for from in [From::OtherMerchant, From::Gateway] {
-            for says in [
-                Says::UnknownWord,
-                Says::OtherAmount,
-                Says::OtherAttempt,
-                Says::Paid,
-                Says::Paid,
-                Says::Failed,
-            ] {
-                let Ok(message) = stage.bench.message(about, says, from, start()) else {
-                    continue;
-                };
-                let around = if [Says::Paid, Says::UnknownWord].contains(&says) {
-                    &texts[..]
-                } else {
-                    &[]
-                };
-                for hostile in hostile(&message, around) {
-                    statuses.push(stage.deliver(&hostile, &mut outputs).await);
-                }
-                statuses.push(stage.deliver(&message, &mut outputs).await);
-            }
+        outputs.debug(&attempt.checkout);
+        let _ = stage.script.take_asked();
+        stage.script.answer(stage.bench.created(&attempt.expected));
+        let checkout = stage.cashier.open(&request, &stage.id()).await.unwrap();
+        let nonce = Nonce::of_policy("0123456789abcdef0123456789abcdef").unwrap();
+        let mut address = match &checkout.redirect {
+            Redirect::Get(url) => url.as_str().to_owned(),
+            Redirect::Post(form) => form.target().as_str().to_owned(),
+        };
+        let reply = checkout.redirect.into_response(&nonce, "Pay");
+        let headers = reply.headers();
+        assert!([200, 303].contains(&reply.status().as_u16()), "{name}");
+        assert_eq!(reply.status() == 303, headers.contains_key("location"), "{name}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{name}");
+        assert_eq!(headers["cache-control"], "no-store", "{name}");
+        if let Some(location) = headers.get("location") {
+            address += location.to_str().unwrap();
         }
-        assert!(statuses.len() > 100, "{name}: {}", statuses.len());
-
-        // Returns: with what the gateway adds, with the right token and a wrong one, by GET and by POST.
-        let mut returns = vec![Message::post("application/x-www-form-urlencoded", "")];
-        returns.extend(
-            [true, false]
-                .into_iter()
-                .filter_map(|forged| stage.bench.returned(about, forged).ok()),
-        );
-        let mut pages = Outputs::default();
-        for message in returns {
-            for hostile in hostile(&message, &texts) {
-                for state in [token, "Canary9Query"] {
-                    for method in [http::Method::GET, http::Method::POST] {
-                        let mut message = hostile.clone();
-                        message.method = method;
-                        message.target = format!("{}&attempt={}&state={state}", message.target, about.attempt);
-                        stage.returns(&message, &mut pages).await;
-                    }
-                }
-            }
-        }
-
-        // The gateway is asked, with answers that say everything, and nobody there.
-        for says in [Says::Paid, Says::UnknownWord, Says::NoAmount, Says::OtherAmount] {
-            stage.clock.advance(Duration::from_secs(3600));
-            if let Ok(answers) = stage.bench.status(&attempt, says) {
-                stage.script.answer(answers);
-            }
-            outputs.debug(&stage.cashier.sweep(&SweepPolicy::default()).await.unwrap());
-            let _ = stage.script.take_asked();
-        }
-        while let Some(due) = stage.cashier.next_fulfilment().await.unwrap() {
-            outputs.debug(&due);
-            assert!(due.done().await.unwrap());
-        }
-        outputs.debug(&stage.cashier.ledger().timeline(&about.attempt).await.unwrap());
-        outputs.debug(&stage.cashier.self_check(None).await.unwrap());
-        let checkpoint_key = CheckpointKey::new("Canary9CheckpointKey-0123456789abcdef").unwrap();
-        outputs.debug(&stage.cashier.checkpoint(&checkpoint_key).await.unwrap());
-
-        // What ties the browser to the attempt is in the ledger and in our own return address, and in nothing else.
-        let mut others = Outputs::default();
-        let events = stage.end(&mut others).await;
-        assert!(
-            events.iter().any(|event| event.name() == "payment.callback.refused") || name == "gmopg",
-            "{name}"
-        );
-        let values = secrets.iter().map(String::as_str).chain(NUMBERS).chain(FREE);
-        let values: Vec<&str> = values.chain(["Canary9CheckpointKey-0123456789abcdef"]).collect();
-        let long: Vec<&str> = texts
+        let mut addresses = Outputs::default();
+        addresses.bytes("the address", address);
+        let secrets = stage.bench.secrets();
+        let shopper = ["Canary9Item", "canary9mail", "Canary9Client"];
+        let all: Vec<&str> = secrets
             .iter()
-            .filter(|text| text.chars().count() > 12)
             .map(String::as_str)
+            .chain(shopper)
+            .chain(["Canary9Customer"])
             .collect();
-        for outputs in [&outputs, &pages, &others] {
-            outputs.show_none_of(&values);
-            outputs.show_none_of(&long);
+        addresses.show_none_of(&all);
+        let mut bodies = Outputs::default();
+        bodies.bytes("bodies of replies", reply.body());
+        bodies.bytes("bodies of replies", "read");
+        bodies.show_none_of(
+            &secrets
+                .iter()
+                .map(String::as_str)
+                .chain(["Canary9Client"])
+                .collect::<Vec<_>>(),
+        );
+        let mut left = Outputs::default();
+        stage.end(&mut left).await;
+        left.show_none_of(&shopper);
+    }
+}
+
+/// PAY-40: a sender learns nothing from how it is refused.
+#[tokio::test]
+async fn all_refusals_of_a_gateway_are_one_and_the_same_reply() {
+    for (name, bench) in benches() {
+        let stage = Stage::new(bench);
+        let mut outputs = Outputs::default();
+        let attempt = stage.opened(&stage.bench.request("ORD-1").unwrap(), &mut outputs).await;
+        let about = &attempt.expected;
+        let genuine = stage.bench.message(about, Says::Paid, From::Gateway, start()).unwrap();
+        let mut refused = Vec::new();
+        for from in [From::OtherMerchant, From::Yesterday] {
+            refused.extend(stage.bench.message(about, Says::Paid, from, start()).ok());
         }
-        let allowed = ["files of the ledger", "bodies of replies"];
-        let mut shown: Vec<_> = outputs
-            .showing(&[token])
-            .into_iter()
-            .chain(others.showing(&[token, &key]))
-            .collect();
-        // The idempotency key is no credential: it may be in `Debug`, and has no business anywhere else.
-        shown.retain(|(way, value)| !allowed.contains(way) && !(*value == key && way.starts_with("debug")));
-        assert!(shown.is_empty(), "{name}: {shown:?}");
+        let change = |of: fn(&mut Message)| {
+            let mut message = genuine.clone();
+            of(&mut message);
+            message
+        };
+        refused.extend([
+            change(|message| message.headers.retain(|(name, _)| *name == "content-type")),
+            change(|message| message.headers.extend(message.headers.clone())),
+            change(|message| message.headers.iter_mut().for_each(|(_, value)| value.push('0'))),
+            change(|message| message.headers.iter_mut().for_each(|(_, value)| value.clear())),
+            change(|message| message.body.clear()),
+            change(|message| message.body = b"Canary9Body".to_vec()),
+            change(|message| message.body.push(b' ')),
+            change(|message| message.body.truncate(message.body.len() / 2)),
+            change(|message| message.body = message.body.iter().rev().copied().collect()),
+            change(|message| message.body = vec![0xff; 100]),
+            change(|message| message.body = b"{}".to_vec()),
+        ]);
+        let mut replies = std::collections::BTreeMap::new();
+        for message in &refused {
+            let reply = stage
+                .cashier
+                .callback(&stage.id(), super::setup::callback(message))
+                .await;
+            let reply = format!("{} {:?} {:?}", reply.status(), reply.headers(), reply.body());
+            *replies.entry(reply).or_insert(0) += 1;
+        }
+        println!("{name}: {replies:?}");
+        let accepted = stage
+            .cashier
+            .callback(&stage.id(), super::setup::callback(&genuine))
+            .await;
+        let accepted = format!("{} {:?} {:?}", accepted.status(), accepted.headers(), accepted.body());
+        // What is taken as genuine (a header that is sent twice and does not matter, say) is answered as such; all else alike.
+        replies.remove(&accepted);
+        assert_eq!(replies.len(), 1, "{name}");
+        let mut left = Outputs::default();
+        stage.end(&mut left).await;
+        left.show_none_of(&["Canary9Body"]);
     }
 }
 

@@ -7,7 +7,7 @@ use kessai::conformance::gateway::{Bench, Message, Script};
 use kessai::ledger::StoredAttempt;
 use kessai::ledgers::SqliteLedger;
 use kessai::security_event::{SecurityEvent, TracingSink};
-use kessai::{Callback, Cashier, CheckoutRequest, Gateway, GatewayId};
+use kessai::{Callback, Cashier, CheckoutRequest, Gateway, GatewayId, Ledger};
 use tracing::subscriber::DefaultGuard;
 
 use super::outputs::Outputs;
@@ -55,12 +55,18 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// Over a file of its own.
     pub fn new(bench: Arc<dyn Bench>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(SqliteLedger::open(folder.path().join("ledger.db")).unwrap());
+        Self::over(bench, ledger, folder)
+    }
+
+    pub fn over(bench: Arc<dyn Bench>, ledger: Arc<dyn Ledger>, folder: tempfile::TempDir) -> Self {
         let log = Log::begin();
         let (script, clock, kept, json) = (Script::default(), TestClock::new(), Kept::default(), Written::default());
-        let folder = tempfile::tempdir().unwrap();
         let gateway = bench.gateway(&script).unwrap();
-        let cashier = Cashier::builder(SqliteLedger::open(folder.path().join("ledger.db")).unwrap())
+        let cashier = Cashier::builder_over(ledger)
             .shared_gateway(gateway.clone())
             .clock(clock.clone())
             .security_sink(lines(&json))
