@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::client_key::ClientKey;
 use crate::guard::{self, CardDataSighted};
 use crate::money::{Money, MoneyError};
 use crate::payment::CaptureMode;
@@ -217,6 +218,7 @@ pub struct CheckoutRequest {
     capture: CaptureMode,
     valid_for: Option<Duration>,
     customer: Option<CustomerReference>,
+    client: Option<ClientKey>,
 }
 
 /// Collects a [`CheckoutRequest`].
@@ -231,6 +233,7 @@ pub struct CheckoutRequestBuilder {
     capture: CaptureMode,
     valid_for: Option<Duration>,
     customer: Option<CustomerReference>,
+    client: Option<ClientKey>,
 }
 
 /// Stripe takes 100 lines (sheet section 4) and is the most generous of the gateways read so far.
@@ -248,6 +251,7 @@ impl CheckoutRequest {
             capture: CaptureMode::Automatic,
             valid_for: None,
             customer: None,
+            client: None,
         }
     }
 
@@ -299,7 +303,13 @@ impl CheckoutRequest {
         self.customer.as_ref()
     }
 
-    /// A digest of everything that is sold and how. Two requests with equal digests ask for the same thing; a basket that
+    /// Who asks for it, if given.
+    #[must_use]
+    pub fn client(&self) -> Option<&ClientKey> {
+        self.client.as_ref()
+    }
+
+    /// A digest of everything that is sold and how. Who asks is no part of it. Two requests with equal digests ask for the same thing; a basket that
     /// was edited after the redirect has another one (PAY-46).
     #[must_use]
     pub fn content(&self) -> ContentDigest {
@@ -312,6 +322,8 @@ impl CheckoutRequest {
             capture,
             valid_for,
             customer,
+            // Kept nowhere, and the same order from another address leads to the same page.
+            client: _,
         } = self;
         let mut hash = Sha256::new();
         // Every part goes in behind its length, so that no two requests give the same bytes (PAY-02).
@@ -389,6 +401,13 @@ impl CheckoutRequestBuilder {
         self
     }
 
+    /// Who asks, as far as the store can tell: a session, an account, an address. It is counted under this name
+    /// ([`CheckoutLimits`](crate::cashier::CheckoutLimits)), and the name goes nowhere.
+    pub fn client(mut self, client: ClientKey) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// Checks the whole and freezes it.
     pub fn build(self) -> Result<CheckoutRequest, RequestError> {
         let Self {
@@ -400,6 +419,7 @@ impl CheckoutRequestBuilder {
             capture,
             valid_for,
             customer,
+            client,
         } = self;
         guard::check_text("the merchant reference", order.as_str())?;
         if let Some(customer) = &customer {
@@ -442,6 +462,7 @@ impl CheckoutRequestBuilder {
             capture,
             valid_for,
             customer,
+            client,
         })
     }
 }

@@ -113,6 +113,7 @@ struct Inner {
     outcome: Outcome,
     message: String,
     retry_after: Option<Duration>,
+    field: Option<String>,
     code: Option<String>,
     request_id: Option<String>,
     tries: u32,
@@ -167,6 +168,7 @@ impl Error {
             outcome,
             message: message.into(),
             retry_after: None,
+            field: None,
             code: None,
             request_id: None,
             tries: 0,
@@ -202,15 +204,38 @@ impl Error {
     /// Adds the gateway's own error code. Control characters are dropped and the length is bounded.
     #[must_use]
     pub fn with_code(mut self, code: Option<&str>) -> Self {
-        // The one word of theirs in an error: it may echo what was sent (PAY-58).
-        self.0.code = code.map(|code| GatewayWord::new(code).as_str().to_owned());
+        self.0.code = code.map(theirs);
+        self
+    }
+
+    /// Adds the gateway's name of the field that it complains about.
+    #[must_use]
+    pub fn with_field(mut self, field: Option<&str>) -> Self {
+        self.0.field = field.map(theirs);
         self
     }
 
     /// Adds the gateway's id of the request.
     #[must_use]
     pub fn with_request_id(mut self, id: Option<&str>) -> Self {
-        self.0.request_id = id.map(printable);
+        self.0.request_id = id.map(theirs);
+        self
+    }
+
+    /// Takes out every word of the gateway's.
+    #[must_use]
+    pub(crate) fn withheld(mut self) -> Self {
+        let Inner {
+            field,
+            code,
+            request_id,
+            ..
+        } = &mut *self.0;
+        for word in [field, code, request_id].into_iter().flatten() {
+            WITHHELD.clone_into(word);
+        }
+        // What could not be read may be quoted by whoever could not read it.
+        self.0.source = None;
         self
     }
 
@@ -259,6 +284,12 @@ impl Error {
         self.0.code.as_deref()
     }
 
+    /// The gateway's name of the field that it complains about, for logs.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
     /// The gateway's id of the request: quote it to the gateway's support.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
@@ -272,14 +303,20 @@ impl Error {
     }
 }
 
-/// Ids come from outside and end in logs: one line, bounded, visible characters only (PAY-38).
-fn printable(text: &str) -> String {
-    text.chars().filter(char::is_ascii_graphic).take(100).collect()
+const WITHHELD: &str = "withheld";
+
+/// Words come from outside and end in logs: one line, bounded, visible characters only (PAY-38), and nothing of one that echoes card
+/// data (PAY-58).
+fn theirs(text: &str) -> String {
+    GatewayWord::new(text).as_str().to_owned()
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
+        if let Some(field) = &self.0.field {
+            write!(f, ", field {field}")?;
+        }
         if let Some(code) = &self.0.code {
             write!(f, " (code {code})")?;
         }
@@ -300,6 +337,7 @@ impl fmt::Debug for Error {
             outcome,
             message,
             retry_after,
+            field,
             code,
             request_id,
             tries,
@@ -310,6 +348,7 @@ impl fmt::Debug for Error {
             .field("outcome", outcome)
             .field("message", message)
             .field("retry_after", retry_after)
+            .field("field", field)
             .field("code", code)
             .field("request_id", request_id)
             .field("tries", tries)

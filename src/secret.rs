@@ -7,10 +7,15 @@
 //! | [`CheckpointKey`] | key of checkpoints, kept elsewhere | proof: the ledger went so far |
 //! | [`SharedToken`] | fixed value they send | a hint: it shows who called, not what is true |
 
+#[allow(dead_code, reason = "a build may have no gateway")]
+mod own;
+
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
+
+pub(crate) use self::own::OwnSecrets;
 
 /// Why a text cannot be a secret. It names the rule, never the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

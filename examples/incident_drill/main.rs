@@ -20,6 +20,7 @@ mod attack;
 mod cards;
 mod child;
 mod drill;
+mod forms;
 mod gateways;
 mod search;
 mod sink;

@@ -5,18 +5,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 use super::Failure;
-use super::cards::{Card, forms};
+use super::cards::Card;
+use super::forms::Finder;
 
-/// What is searched for, ready.
-pub(crate) struct Search {
-    machine: AhoCorasick,
-    /// For each pattern, which card it is of, and whether it is its code.
-    of: Vec<(usize, bool)>,
-    longest: usize,
-}
+/// What is searched for, ready: of each card its number and its code.
+pub(crate) struct Search(Finder);
 
 /// What was found where.
 #[derive(Default)]
@@ -33,34 +27,22 @@ const PIECE: usize = 1 << 20;
 
 impl Search {
     pub(crate) fn new(cards: &[Card]) -> Result<Self, Failure> {
-        let (mut patterns, mut of) = (Vec::new(), Vec::new());
-        for (n, card) in cards.iter().enumerate() {
-            for (value, is_code) in [(&card.number, false), (&card.code, true)] {
-                for form in forms(value) {
-                    patterns.push(form);
-                    of.push((n, is_code));
-                }
-            }
-        }
-        let longest = patterns.iter().map(String::len).max().unwrap_or_default();
-        let machine = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&patterns)?;
-        Ok(Self { machine, of, longest })
+        let values = cards.iter().flat_map(|card| [card.number.as_str(), card.code.as_str()]);
+        Ok(Self(Finder::new(values)?))
     }
 
     pub(crate) fn patterns(&self) -> usize {
-        self.of.len()
+        self.0.patterns()
     }
 
     fn look(&self, bytes: &[u8], found: &mut Found) {
-        for hit in self.machine.find_overlapping_iter(bytes) {
-            match self.of.get(hit.pattern().as_usize()) {
-                Some((card, true)) => found.codes.insert(*card),
-                Some((card, false)) => found.numbers.insert(*card),
-                None => false,
+        for value in self.0.find(bytes) {
+            let kind = if value % 2 == 0 {
+                &mut found.numbers
+            } else {
+                &mut found.codes
             };
+            kind.insert(value / 2);
         }
     }
 
@@ -100,7 +82,7 @@ impl Search {
         let mut found = Found::at("the store's memory");
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
         let memory = File::open(format!("/proc/{pid}/mem"))?;
-        let mut piece = vec![0; PIECE + self.longest];
+        let mut piece = vec![0; PIECE + self.0.longest()];
         for line in maps.lines() {
             let mut words = line.split_whitespace();
             let range = words.next().and_then(|range| range.split_once('-'));

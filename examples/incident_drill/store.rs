@@ -31,8 +31,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::Failure;
-use super::cards;
 use super::child::{serve, text};
+use super::forms;
 
 #[derive(Clone, Default)]
 struct Store {
@@ -380,11 +380,11 @@ async fn take_card(State(store): State<Store>, Form(form): Form<BTreeMap<String,
     };
     let written = |value: &str| match turn % 6 {
         0 => value.to_owned(),
-        1 => cards::grouped(value, " "),
-        2 => cards::grouped(value, "-"),
-        3 => cards::base64(value),
-        4 => cards::hex(value),
-        _ => cards::percent(value),
+        1 => forms::grouped(value, " "),
+        2 => forms::grouped(value, "-"),
+        3 => forms::base64(value),
+        4 => forms::hex(value),
+        _ => forms::percent(value),
     };
     tracing::info!("paid with {} and {}", written(&number), written(&code));
     StatusCode::OK

@@ -144,7 +144,7 @@ impl Asking {
 }
 
 /// A clock that was set back counts as recent: it must not open the budget.
-fn recent(then: SystemTime, now: SystemTime, within: Duration) -> bool {
+pub(super) fn recent(then: SystemTime, now: SystemTime, within: Duration) -> bool {
     now.duration_since(then).map_or(true, |passed| passed < within)
 }
 

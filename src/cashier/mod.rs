@@ -7,6 +7,7 @@
 mod asking;
 mod callback;
 mod fulfil;
+mod limits;
 mod open;
 mod report;
 mod returned;
@@ -22,6 +23,8 @@ use std::time::SystemTime;
 pub use self::asking::AskBudget;
 use self::asking::Asking;
 pub use self::fulfil::Due;
+use self::limits::Limits;
+pub use self::limits::{CheckoutLimits, LimitedBy};
 pub use self::open::OpenError;
 pub use self::report::ReportError;
 pub use self::returned::{ReturnPage, Standing};
@@ -50,6 +53,7 @@ struct Desk {
     gateways: Gateways,
     clock: Arc<dyn Clock>,
     asking: Asking,
+    limits: Limits,
     times: AskTimes,
     events: Arc<Emitter>,
 }
@@ -61,6 +65,7 @@ pub struct CashierBuilder {
     gateways: Vec<Arc<dyn Gateway>>,
     clock: Arc<dyn Clock>,
     budget: AskBudget,
+    limits: CheckoutLimits,
     times: AskTimes,
     sinks: Vec<Box<dyn SecuritySink>>,
     security: SecurityPolicy,
@@ -79,6 +84,7 @@ impl Cashier {
             gateways: Vec::new(),
             clock: Arc::new(SystemClock),
             budget: AskBudget::default(),
+            limits: CheckoutLimits::default(),
             times: AskTimes::default(),
             sinks: Vec::new(),
             security: SecurityPolicy::default(),
@@ -151,6 +157,12 @@ impl CashierBuilder {
         self
     }
 
+    /// How many attempts one order and one client may open.
+    pub fn checkout_limits(mut self, limits: CheckoutLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// How long the sweep waits at most between two questions about one attempt.
     pub fn ask_times(mut self, times: AskTimes) -> Self {
         self.times = times;
@@ -177,10 +189,12 @@ impl CashierBuilder {
             gateways,
             clock,
             budget,
+            limits,
             times,
             sinks,
             security,
         } = self;
+        limits.check()?;
         let mut registry = Gateways::new();
         let mut environments = gateways.iter().map(Gateway::environment);
         let first = environments
@@ -207,6 +221,7 @@ impl CashierBuilder {
             gateways: registry,
             clock,
             asking,
+            limits: Limits::new(limits),
             times,
             events,
         })))
@@ -229,6 +244,7 @@ impl fmt::Debug for Cashier {
             gateways,
             clock,
             asking,
+            limits,
             times,
             events,
         } = &*self.0;
@@ -237,6 +253,7 @@ impl fmt::Debug for Cashier {
             .field("gateways", gateways)
             .field("clock", clock)
             .field("asking", asking)
+            .field("limits", limits)
             .field("times", times)
             .field("events", events)
             .finish()
@@ -250,6 +267,7 @@ impl fmt::Debug for CashierBuilder {
             gateways,
             clock,
             budget,
+            limits,
             times,
             sinks,
             security,
@@ -259,6 +277,7 @@ impl fmt::Debug for CashierBuilder {
             .field("gateways", gateways)
             .field("clock", clock)
             .field("budget", budget)
+            .field("limits", limits)
             .field("times", times)
             .field("sinks", sinks)
             .field("security", security)

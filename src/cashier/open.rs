@@ -2,8 +2,10 @@
 //! the same thing again leads to the same page (PAY-11).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Cashier;
+use super::limits::{LimitedBy, Room};
 use crate::checkout::{Checkout, CheckoutRequest};
 use crate::error::{Error, Outcome};
 use crate::gateway::Gateway;
@@ -31,6 +33,16 @@ pub enum OpenError {
     /// The order is paid. Show the shopper so.
     #[error("the order is paid already")]
     AlreadyPaid(AttemptReference),
+    /// So many attempts were opened for this order, or by this client, that another one has to wait
+    /// ([`CheckoutLimits`](super::CheckoutLimits)). Nothing was written and nothing was sent. Show the shopper when to try again and
+    /// how to reach you: honest people get here too.
+    #[error("this {by} opened too many payment pages; try again in {} seconds", retry_after.as_secs())]
+    TooMany {
+        /// Whose attempts they were.
+        by: LimitedBy,
+        /// When there is room again, unless others take it.
+        retry_after: Duration,
+    },
     /// Another attempt of this order could still be paid and could not be ended: money may be on its way. Show "being
     /// confirmed" and try again later.
     #[error("another attempt to pay this order is still under way ({status})")]
@@ -70,16 +82,18 @@ impl Cashier {
             .gateway(gateway)
             .ok_or_else(|| OpenError::UnknownGateway(gateway.clone()))?;
         let opened = self.open_page(request, gateway).await;
-        opened.inspect_err(|error| self.tell_not_opened(error, gateway.as_ref()))
+        opened.inspect_err(|error| self.tell_not_opened(error, gateway.as_ref(), request.order()))
     }
 
     async fn open_page(&self, request: &CheckoutRequest, gateway: &Arc<dyn Gateway>) -> Result<Checkout, OpenError> {
+        let room = self.room_for(request, gateway).await?;
         let mut round = 0;
         loop {
             round += 1;
             let expected = ExpectedPayment::plan(gateway.as_ref(), request, self.now())?;
             match self.0.ledger.expect(&expected).await? {
                 Expected::Written => {
+                    room.used();
                     let sent = self.send(gateway, &expected, request, true).await;
                     return sent.inspect(|_| self.tell_issued(&expected, false));
                 }
@@ -103,6 +117,23 @@ impl Cashier {
                 Expected::Open(open) => self.give_up(&open).await?,
             }
         }
+    }
+
+    /// Room for one more attempt within the limits. Asked for before anything is written or sent, and not for a page that is open.
+    async fn room_for(&self, request: &CheckoutRequest, gateway: &Arc<dyn Gateway>) -> Result<Room<'_>, OpenError> {
+        let (limits, client, now) = (&self.0.limits, request.client(), self.now());
+        let known = self.0.ledger.attempts_of(request.order()).await?;
+        let leads_on = |open: &StoredAttempt| open.status.has_money() || self.is_same(open, gateway, request);
+        if known.iter().any(leads_on) {
+            return Ok(limits.later(client, now));
+        }
+        let refused = |by, retry_after| OpenError::TooMany { by, retry_after };
+        if let Some(wait) = limits.wait_of_order(&known, now) {
+            return Err(refused(LimitedBy::Order, wait));
+        }
+        limits
+            .room(client, now)
+            .map_err(|wait| refused(LimitedBy::Client, wait))
     }
 
     /// Does this request lead to the page of that attempt, and can that page still be paid?

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use super::{Cashier, Checked, OpenError, SelfCheck};
+use super::{Cashier, Checked, LimitedBy, OpenError, SelfCheck};
 use crate::callback::Callback;
 use crate::error::{Error, VerifyError};
 use crate::form::Params;
@@ -13,7 +13,7 @@ use crate::ledger::{
     StoredAttempt, Switch, SwitchText,
 };
 use crate::payment::PaymentStatus;
-use crate::reference::{GatewayId, MerchantAccount};
+use crate::reference::{GatewayId, MerchantAccount, MerchantReference};
 use crate::security_event::{
     AboutPayment, AtGateway, EventText, Reason, SecurityEvent, SecurityHealth, Step, Turn, untrusted,
 };
@@ -66,8 +66,22 @@ impl Cashier {
         self.0.events.opened(expected, again);
     }
 
-    pub(super) fn tell_not_opened(&self, error: &OpenError, gateway: &dyn Gateway) {
+    pub(super) fn tell_not_opened(&self, error: &OpenError, gateway: &dyn Gateway, order: &MerchantReference) {
         match error {
+            OpenError::TooMany { by, .. } => {
+                let limits = self.0.limits.policy();
+                let (reason, limit) = match by {
+                    LimitedBy::Order => (Reason::SameOrder, limits.per_order),
+                    LimitedBy::Client => (Reason::SameClient, limits.per_client),
+                };
+                self.tell(SecurityEvent::CheckoutLimited {
+                    at: at(gateway),
+                    order: order.clone(),
+                    reason,
+                    limit: limit.into(),
+                    window_seconds: limits.window.as_secs(),
+                });
+            }
             OpenError::Plan(PlanError::Request(RequestError::CardData(sighted))) => self.card_data_sighted(sighted),
             OpenError::Gateway(error) => self.tell_untrusted(error, gateway, Step::Open),
             OpenError::Store(_) => self.tell(SecurityEvent::LedgerFailed { during: Step::Open }),

@@ -1,10 +1,11 @@
 //! Card data refused in free text and in names of fields (PAY-58). The rule and its limits stand at [`check_text`].
 //!
 //! [`signs`] makes a text comparable, [`digits`] knows what stands for a digit, [`brands`] what a card number is, [`numbers`] which
-//! digits belong together, and [`names`] what fields for card data are called.
+//! digits belong together, [`encoded`] finds digits in hex and base64, and [`names`] knows what fields for card data are called.
 
 mod brands;
 mod digits;
+mod encoded;
 mod names;
 mod numbers;
 mod signs;
@@ -71,7 +72,8 @@ pub struct CardDataSighted {
 /// *A card number*: digits that begin as an issuer's do, have the number of digits that this issuer's cards have, and end in the right
 /// check digit. All three are needed, so an order number that merely passes the check is none. The digits may be of any script,
 /// superscript, circled or kanji, and anything but letters may stand between them: spaces, dashes, punctuation, line breaks, invisible
-/// characters and marks, as themselves or escaped for an address, for HTML or for source text. Among other numbers it is found when it
+/// characters and marks, as themselves or escaped for an address, for HTML or for source text; the whole may also be written in hex or
+/// base64. Among other numbers it is found when it
 /// is written together, as cards print it (4-4-4-4, 4-6-5, 4-6-4 and the like) or digit by digit; in any other grouping when it stands
 /// alone in its row or its entry of a list, an expiry month and a security code behind it not counting. Up to three digits stuck to it,
 /// leading zeros, a date in front, or an expiry month and a security code behind do not hide it.
@@ -150,17 +152,23 @@ fn refuse(field: &'static str, kind: CardDataKind) -> Result<(), CardDataSighted
 fn look(text: &str) -> Option<CardDataKind> {
     // Most texts end here, after one pass over the bytes: no name of a field can be followed by its value, and there are too
     // few characters for a card number. A character outside ASCII may stand for two digits (a circled 42).
-    let (digits, marks) = text.bytes().fold((0_usize, false), |(digits, marks), byte| match byte {
-        b'0'..=b'9' => (digits + 1, marks),
-        b':' | b'=' | b'%' | b'&' | b'\\' => (digits, true),
-        0xc0.. => (digits + 2, marks),
-        _ => (digits, marks),
-    });
-    if digits < 3 && !marks {
+    let (mut digits, mut marks, mut row, mut longest) = (0_usize, false, 0_usize, 0);
+    for byte in text.bytes() {
+        digits += match byte {
+            b'0'..=b'9' => 1,
+            0xc0.. => 2,
+            _ => 0,
+        };
+        marks |= matches!(byte, b':' | b'=' | b'%' | b'&' | b'\\');
+        row = if encoded::is_part(byte) { row + 1 } else { 0 };
+        longest = longest.max(row);
+    }
+    let is_long = longest >= encoded::SHORTEST;
+    if digits < 3 && !marks && !is_long {
         return None;
     }
     // Every name of a field with a value has a c in it.
-    if digits < brands::FEWEST && text.is_ascii() && !has_escapes(text) && !text.contains(['c', 'C']) {
+    if digits < brands::FEWEST && !is_long && text.is_ascii() && !has_escapes(text) && !text.contains(['c', 'C']) {
         return None;
     }
     let plain = signs::signs(text, Reading::Plain);
@@ -168,7 +176,14 @@ fn look(text: &str) -> Option<CardDataKind> {
         has_escapes(text)
             .then(|| judge(&signs::signs(text, Reading::Unescaped)))
             .flatten()
+            .or_else(|| is_long.then(|| in_disguise(text)).flatten())
     })
+}
+
+fn in_disguise(text: &str) -> Option<CardDataKind> {
+    let mut rows = encoded::decoded(text).into_iter();
+    let holds = |row: String| numbers::holds_card_number(&signs::signs(&row, Reading::Plain));
+    rows.any(holds).then_some(CardDataKind::Number)
 }
 
 fn judge(signs: &[signs::Sign]) -> Option<CardDataKind> {

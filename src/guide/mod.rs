@@ -26,3 +26,6 @@ pub mod threats {}
 
 #[doc = include_str!("chain.md")]
 pub mod chain {}
+
+#[doc = include_str!("proof.md")]
+pub mod proof {}

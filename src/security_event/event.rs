@@ -253,6 +253,21 @@ events! {
         window_seconds: u64,
     }
 
+    /// One order or one client opened so many payment pages that another one was refused.
+    CheckoutLimited = "payment.checkout.limited", Medium, Failure, ["PAY-66"], Some("excess_rate_limit_exceeded"),
+    ["intrusion_detection", "api"] / ["denied"], true, [SameOrder, SameClient] {
+        /// The gateway that it was asked of.
+        at: AtGateway,
+        /// The order that was to be paid.
+        order: MerchantReference,
+        /// Which limit it was.
+        reason: Reason,
+        /// So many are allowed.
+        limit: u64,
+        /// Within so many seconds.
+        window_seconds: u64,
+    }
+
     /// Card data was seen where none belongs. It was refused, and is not repeated here.
     CardDataSighted = "payment.card_data.sighted", Critical, Failure, ["PAY-58"], Some("malicious_extraneous"),
     ["intrusion_detection"] / ["denied"], true, [Number, SecurityCode, FieldName] {
@@ -346,7 +361,7 @@ events! {
     ["intrusion_detection"] / ["info"], false,
     [Already, Older, AmountMissing, StatusUnknown, Token, UnknownAttempt, Malformed, OtherCheckout, Payload, Config, Request,
      Authentication, Declined, NotFound, Conflict, RateLimited, Unavailable, Timeout, Transport, Protocol, Certificate, Tls,
-     Number, SecurityCode, FieldName] {
+     SameOrder, SameClient, Number, SecurityCode, FieldName] {
         /// The name of the events.
         event: &'static str,
         /// The gateway, if they are about one.

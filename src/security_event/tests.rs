@@ -113,6 +113,13 @@ fn every() -> Vec<SecurityEvent> {
             of,
             window_seconds,
         },
+        E::CheckoutLimited {
+            at: payment().at,
+            order: payment().order,
+            reason: Reason::SameClient,
+            limit: count,
+            window_seconds,
+        },
         E::CardDataSighted {
             place: "the item name",
             reason: Reason::Number,

@@ -185,6 +185,10 @@ words! {
         SameAmount = "same_amount",
         /// Many attempts of one customer, none of them paid.
         SameCustomer = "same_customer",
+        /// More attempts of one order than are allowed.
+        SameOrder = "same_order",
+        /// More attempts of one client than are allowed.
+        SameClient = "same_client",
         // --- card data
         /// A card number.
         Number = "number",

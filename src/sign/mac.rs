@@ -51,6 +51,12 @@ impl SigningKeys {
         }
     }
 
+    /// The keys themselves, to know them again in what comes from outside.
+    #[allow(dead_code, reason = "a build may have no gateway")]
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(key, _)| key.expose())
+    }
+
     /// From texts, current one first. A blank one is refused and named by its position.
     pub fn from_texts<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Result<Self, ConfigError> {
         let mut keys = Vec::new();

@@ -11,7 +11,7 @@ use super::retry::{Effort, RetryPolicy};
 use super::retry_after::{asked_wait, clock_ahead};
 use super::{Call, Repeat, RetryAdvice, Transport, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::secret::ApiKey;
+use crate::secret::{ApiKey, OwnSecrets};
 use crate::sign::evidence_of_answer;
 use crate::trace::notice;
 use crate::verified::{Proof, Trust, Verified};
@@ -44,6 +44,8 @@ pub struct Client {
     policy: RetryPolicy,
     /// Seconds that the gateway's clock was ahead when it answered last; `i64::MIN` while that is not known.
     ahead: Arc<AtomicI64>,
+    /// What no answer may repeat.
+    secrets: Arc<OwnSecrets>,
 }
 
 impl Client {
@@ -54,7 +56,14 @@ impl Client {
             transport,
             policy,
             ahead: Arc::new(AtomicI64::new(i64::MIN)),
+            secrets: Arc::default(),
         }
+    }
+
+    /// Withholds the words of an answer that repeats one of these (PAY-52).
+    pub(crate) fn withholding(mut self, secrets: OwnSecrets) -> Self {
+        self.secrets = Arc::new(secrets);
+        self
     }
 
     /// How far the clock of whoever answers was ahead of this machine's at the last answer that had a date, in seconds.
@@ -107,7 +116,8 @@ impl Client {
                     }
                     let asked = asked_wait(response.headers(), now);
                     let again = may_repeat(call, &response);
-                    (again, asked, call.reply(response).map(|reply| (reply, body)))
+                    let reply = self.secrets.guard(response, |response| call.reply(response));
+                    (again, asked, reply.map(|reply| (reply, body)))
                 }
                 Err(error) => (may_resend(C::REPEAT, error.kind), None, Err(from_transport(error))),
             };
@@ -214,6 +224,7 @@ impl fmt::Debug for Client {
             transport,
             policy,
             ahead: _,
+            secrets: _,
         } = self;
         f.debug_struct("Client")
             .field("transport", transport)

@@ -15,6 +15,7 @@
 
 mod axum_intake;
 mod browser;
+mod card_testing;
 mod cashier;
 mod chain;
 mod chain_tampering;
@@ -28,6 +29,7 @@ mod incident_drill;
 mod interop;
 mod kept_link;
 mod komoju;
+mod leaks;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;

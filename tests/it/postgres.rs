@@ -27,7 +27,7 @@ use kessai::{Applied, ExpectedPayment, Ledger, PaymentStatus, StoreError};
 use self::server::Server;
 
 /// How to reach the server of this process, which is started for the first test that asks.
-fn server() -> Option<Config> {
+pub fn server() -> Option<Config> {
     match started() {
         Ok(server) => Some(server.config().parse().unwrap()),
         Err(why) => {
@@ -52,7 +52,7 @@ fn server_text() -> String {
 }
 
 /// A name for a schema that no other test of this process has.
-fn schema(test: &str) -> String {
+pub fn schema(test: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!("{test}_{}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
@@ -62,7 +62,7 @@ fn node(server: &Config, schema: &str) -> PostgresLedgerBuilder {
 }
 
 /// Several nodes on one schema, each with connections of its own.
-async fn nodes<const N: usize>(server: &Config, schema: &str) -> [Arc<PostgresLedger>; N] {
+pub async fn nodes<const N: usize>(server: &Config, schema: &str) -> [Arc<PostgresLedger>; N] {
     let mut ledgers = Vec::new();
     for _ in 0..N {
         let builder = node(server, schema).connections(NonZeroUsize::new(8).unwrap());
@@ -72,7 +72,7 @@ async fn nodes<const N: usize>(server: &Config, schema: &str) -> [Arc<PostgresLe
 }
 
 /// A connection of the test's own.
-async fn client(server: &Config) -> Client {
+pub async fn client(server: &Config) -> Client {
     let (client, connection) = server.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client

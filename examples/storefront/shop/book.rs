@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kessai::{CheckoutRequest, Email, FulfilmentKey, LineItem, Locale, MerchantReference, Money, RequestError};
+use kessai::{
+    CheckoutRequest, ClientKey, Email, FulfilmentKey, LineItem, Locale, MerchantReference, Money, RequestError,
+};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
@@ -167,7 +169,10 @@ impl Order {
         let mut request = CheckoutRequest::builder(self.reference.clone())
             .email(self.recipient.email.clone())
             .locale(Locale::new(self.lang.tag())?)
-            .valid_for(PAGE_VALID_FOR);
+            .valid_for(PAGE_VALID_FOR)
+            // One browser opens so many payment pages and no more. Whoever throws the cookie away counts anew: a store that is
+            // tested with stolen cards takes the address into it.
+            .client(ClientKey::new(&self.session)?);
         for line in &self.lines {
             request = request.item(LineItem::new(line.name.as_str(), goods::yen(line.yen), line.quantity)?);
         }

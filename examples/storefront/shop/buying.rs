@@ -187,6 +187,10 @@ async fn to_payment(shop: &Shop, visitor: &Visitor, order: &Order, way: &Way) ->
             // The order's page says more.
             _ => Ok(see_other(&format!("/orders/{}", order.reference))),
         },
+        Err(OpenError::TooMany { retry_after, .. }) => {
+            let page = pages::trouble::too_many(visitor.lang, retry_after);
+            Ok(visitor.page(shop, StatusCode::TOO_MANY_REQUESTS, page))
+        }
         Err(OpenError::Store(error)) => Err(error.into()),
         Err(error) => {
             let source = std::error::Error::source(&error).map(ToString::to_string);

@@ -346,11 +346,9 @@ fn failure(response: &Response<Bytes>) -> Error {
             "the gateway answered with an unexpected status",
         ),
     };
-    let message = match detail.and_then(|detail| detail.param.as_deref()) {
-        Some(param) => format!("{message}, field {}", GatewayWord::new(param).as_str()),
-        None => message.to_owned(),
-    };
-    Error::new(kind, outcome, message).with_code(code)
+    Error::new(kind, outcome, message)
+        .with_field(detail.and_then(|detail| detail.param.as_deref()))
+        .with_code(code)
 }
 
 /// Every POST carries a key, so what may have failed in between may be sent again.

@@ -10,7 +10,7 @@ use crate::gateways::setup;
 use crate::guard::check_text;
 use crate::redirect::AllowedOrigins;
 use crate::reference::{Environment, MerchantAccount};
-use crate::secret::ApiKey;
+use crate::secret::{ApiKey, OwnSecrets};
 use crate::sign::SigningKeys;
 use crate::transport::{RetryPolicy, Transport};
 
@@ -140,7 +140,10 @@ impl KomojuBuilder {
         }
         let endpoint = setup::endpoint(&self.endpoint, environment, LIVE)?;
         let pages = setup::pages(&self.pages, environment, LIVE)?;
-        let client = setup::client(self.transport, self.policy)?;
+        let secrets = OwnSecrets::default()
+            .and([self.api_key.expose()])
+            .and(self.signing_keys.texts());
+        let client = setup::client(self.transport, self.policy, secrets)?;
         Ok(Komoju {
             config: Config {
                 api_key: self.api_key,

@@ -200,6 +200,9 @@ pub(super) fn status_event(
     };
     let refunded = snapshot.refunded.map_or(0, Money::minor_units);
     let said = snapshot.gateway_status.as_str();
+    // It goes on record: nothing of theirs that was not looked at.
+    let word = GatewayWord::new(word);
+    let word = word.as_str();
     let id = EventId::new(format!("ask:{}/{word}/{expired}/{said}/{refunded}", session.id)).ok()?;
     let subject = Subject::new()
         .with_attempt(Some(attempt.reference().clone()))

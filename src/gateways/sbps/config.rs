@@ -13,7 +13,7 @@ use crate::gateways::setup;
 use crate::payment::CaptureMode;
 use crate::redirect::{AllowedOrigins, RedirectUrl, is_loopback, is_safe_scheme};
 use crate::reference::{Environment, MerchantAccount};
-use crate::secret::ApiKey;
+use crate::secret::{ApiKey, OwnSecrets};
 use crate::sign::SigningKeys;
 use crate::transport::{RetryPolicy, Transport};
 
@@ -322,7 +322,10 @@ impl SbpsBuilder {
             bounds: "two numbers",
         })?;
         let client = match &api {
-            Some(_) => setup::client(self.transport, self.policy)?,
+            Some(api) => {
+                let secrets = OwnSecrets::default().and([api.password.expose()]);
+                setup::client(self.transport, self.policy, secrets.and(self.signing_keys.texts()))?
+            }
             None => None,
         };
         let config = Config {

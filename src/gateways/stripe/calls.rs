@@ -110,9 +110,16 @@ impl Call for CreateSession {
         advice(response)
     }
 
+    // Guarded here as well as by the client, for those who send the call by other means.
     fn reply(&self, response: Response<Bytes>) -> Result<Checkout, Error> {
-        let id = request_id(&response);
-        let session: wire::Session<'_> = success(&response)?;
+        self.config.secrets().guard(response, |response| self.read(&response))
+    }
+}
+
+impl CreateSession {
+    fn read(&self, response: &Response<Bytes>) -> Result<Checkout, Error> {
+        let id = request_id(response);
+        let session: wire::Session<'_> = success(response)?;
         let wrong = |message: &'static str| Error::protocol(message).with_request_id(id.as_deref());
         if session.livemode != Some(self.config.environment == Environment::Live) {
             return Err(wrong("the session is not of the configured mode"));
@@ -198,7 +205,8 @@ impl Call for RetrieveSession {
     }
 
     fn reply(&self, response: Response<Bytes>) -> Result<PaymentEvent, Error> {
-        session_event(&self.config, &self.session, self.at, &response)
+        let read = |response| session_event(&self.config, &self.session, self.at, &response);
+        self.config.secrets().guard(response, read)
     }
 }
 
@@ -519,11 +527,8 @@ fn failure(response: &Response<Bytes>) -> Error {
             "the gateway answered with an unexpected status",
         ),
     };
-    let message = match detail.and_then(|detail| detail.param.as_deref()) {
-        Some(param) => format!("{message}, field {}", GatewayWord::new(param).as_str()),
-        None => message.to_owned(),
-    };
     Error::new(kind, outcome, message)
+        .with_field(detail.and_then(|detail| detail.param.as_deref()))
         .with_code(code)
         .with_request_id(request_id(response).as_deref())
 }

@@ -11,7 +11,7 @@ use crate::gateways::setup;
 use crate::guard::check_text;
 use crate::redirect::AllowedOrigins;
 use crate::reference::{Environment, MerchantAccount};
-use crate::secret::ApiKey;
+use crate::secret::{ApiKey, OwnSecrets};
 use crate::sign::SigningKeys;
 use crate::transport::{RetryPolicy, Transport};
 
@@ -51,6 +51,15 @@ impl Config {
             "allowed_payment_method_types"
         }
     }
+
+    /// What no answer may repeat.
+    pub(super) fn secrets(&self) -> OwnSecrets {
+        secrets(&self.api_key, &self.signing_keys)
+    }
+}
+
+fn secrets(api_key: &ApiKey, signing_keys: &SigningKeys) -> OwnSecrets {
+    OwnSecrets::default().and([api_key.expose()]).and(signing_keys.texts())
 }
 
 impl fmt::Debug for Config {
@@ -222,7 +231,8 @@ impl StripeBuilder {
                 bounds: "words without card data",
             });
         }
-        let client = setup::client(self.transport, self.policy)?;
+        let secrets = secrets(&self.api_key, &self.signing_keys);
+        let client = setup::client(self.transport, self.policy, secrets)?;
         let Self {
             api_key,
             signing_keys,

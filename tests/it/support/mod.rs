@@ -1,5 +1,8 @@
 //! What several test modules share.
 
+#[allow(dead_code, reason = "the drill, whose search it is, uses all of it")]
+#[path = "../../../examples/incident_drill/forms.rs"]
+pub mod forms;
 pub mod inbox;
 pub mod scripted;
 pub mod tree;

@@ -1,5 +1,7 @@
 //! Pages for what went wrong. They say what the shopper can do, and nothing of the reason.
 
+use std::time::Duration;
+
 use super::super::lang::Lang;
 use super::Frame;
 
@@ -34,6 +36,19 @@ pub(crate) fn bad_form(lang: Lang) -> String {
             "Please go back and try again.",
         ),
     )
+}
+
+/// Honest people get here as well, so it says what to do.
+pub(crate) fn too_many(lang: Lang, wait: Duration) -> String {
+    let minutes = wait.as_secs().div_ceil(60);
+    let ja = format!(
+        "お支払い画面が続けて何度も開かれました。ご注文はそのままです。{minutes}分後にもう一度お試しください。"
+    );
+    let en = format!(
+        "The payment page was opened many times in a row. Your order is kept. Please try again in {minutes} min."
+    );
+    let title = lang.pick("少し時間をおいてお試しください", "Too many tries for now");
+    page(lang, title, lang.pick(&ja, &en))
 }
 
 /// Nothing is known of the visitor here, so both languages.
