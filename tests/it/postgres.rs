@@ -27,7 +27,7 @@ use kessai::{Applied, ExpectedPayment, Ledger, PaymentStatus, StoreError};
 use self::server::Server;
 
 /// How to reach the server of this process, which is started for the first test that asks.
-fn server() -> Option<Config> {
+pub fn server() -> Option<Config> {
     match started() {
         Ok(server) => Some(server.config().parse().unwrap()),
         Err(why) => {
@@ -52,12 +52,12 @@ fn server_text() -> String {
 }
 
 /// A name for a schema that no other test of this process has.
-fn schema(test: &str) -> String {
+pub fn schema(test: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!("{test}_{}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-fn node(server: &Config, schema: &str) -> PostgresLedgerBuilder {
+pub fn node(server: &Config, schema: &str) -> PostgresLedgerBuilder {
     PostgresLedger::builder(server.clone()).schema(schema)
 }
 
@@ -72,7 +72,7 @@ async fn nodes<const N: usize>(server: &Config, schema: &str) -> [Arc<PostgresLe
 }
 
 /// A connection of the test's own.
-async fn client(server: &Config) -> Client {
+pub async fn client(server: &Config) -> Client {
     let (client, connection) = server.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client
@@ -108,7 +108,7 @@ fn paid(expected: &ExpectedPayment) -> Statement {
 }
 
 /// The whole error, its causes included.
-fn said(error: &dyn std::error::Error) -> String {
+pub fn said(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
