@@ -643,6 +643,7 @@ fn or_refused(answer: Result<Said, StoreError>) -> Found<Said> {
     answer.or_else(refused)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 fn text(error: StoreError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);

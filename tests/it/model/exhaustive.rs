@@ -241,7 +241,7 @@ async fn every_order_of_five_messages_on_the_sqlite_ledger_goes_as_the_model_say
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_of_five_messages_on_the_postgres_ledger_go_as_the_model_says() {
     // A server takes a millisecond and more for each step: every so manieth, by default, spread over all.
-    let stride = if asked_for_all() { 1 } else { 17 };
+    let stride = if asked_for_all() { 1 } else { 31 };
     if let Some(home) = Home::postgres() {
         every_order(home, stride, 125).await;
     }

@@ -12,7 +12,7 @@ use super::steps::history;
 const LENGTH: usize = 500;
 
 /// The whole state is compared so often.
-const AUDIT: usize = 100;
+const AUDIT: usize = 250;
 
 /// The seed of this run, told so that it can be had again.
 fn seed() -> u64 {

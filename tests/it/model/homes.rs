@@ -44,7 +44,7 @@ impl Home {
             name: "sqlite",
             source: Arc::new(InFiles::in_folder(folder.unwrap())),
             keeps: true,
-            deaths: 20,
+            deaths: 10,
         }
     }
 

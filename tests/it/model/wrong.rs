@@ -53,7 +53,7 @@ enum Fault {
     AsksForEver,
     /// A record is missing in the story.
     LosesALine,
-    /// Every thousandth record is kept for another attempt.
+    /// A right tells another sum than was paid.
     TellsTheWrongSum,
 }
 
@@ -132,7 +132,12 @@ impl Wrong {
 /// What goes straight on.
 macro_rules! straight {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)+) => {
-        $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
+        $(#[allow(
+            clippy::elidable_lifetime_names,
+            clippy::needless_lifetimes,
+            reason = "some of these have arguments that live as long, and some have none"
+        )]
+        fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
             self.inner.$name($($arg),*)
         })+
     };
@@ -231,11 +236,10 @@ impl Ledger for Wrong {
             let forgets = self.has(Fault::ForgetsTheLease);
             let lease = if forgets { Duration::ZERO } else { lease };
             let mut right = self.inner.next_fulfilment(at, lease).await?;
-            if let Some(right) = right.as_mut().filter(|right| right.deliveries > 1) {
-                if self.has(Fault::ForgetsTheKey) {
-                    let other = AttemptReference::random(kessai::ReferenceFormat::RANDOM_128);
-                    right.key = FulfilmentKey::of(&other.unwrap());
-                }
+            let again = right.as_mut().filter(|right| right.deliveries > 1);
+            if let Some(right) = again.filter(|_| self.has(Fault::ForgetsTheKey)) {
+                let other = AttemptReference::random(kessai::ReferenceFormat::RANDOM_128);
+                right.key = FulfilmentKey::of(&other.unwrap());
             }
             Ok(right)
         })
