@@ -12,7 +12,8 @@ use kessai::ledgers::{MemoryLedger, SqliteLedger};
 use kessai::transport::BoxFuture;
 use tempfile::TempDir;
 
-struct InMemory;
+/// A ledger that forgets.
+pub struct InMemory;
 
 impl LedgerSource for InMemory {
     fn fresh(&self) -> BoxFuture<'_, Result<Arc<dyn Ledger>, String>> {
@@ -25,7 +26,7 @@ impl LedgerSource for InMemory {
 }
 
 /// Files in a folder of their own, and which ledger is in which.
-struct InFiles {
+pub struct InFiles {
     folder: TempDir,
     paths: Mutex<HashMap<usize, PathBuf>>,
     count: AtomicUsize,
@@ -33,8 +34,12 @@ struct InFiles {
 
 impl InFiles {
     fn new() -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    pub fn in_folder(folder: TempDir) -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder,
             paths: Mutex::default(),
             count: AtomicUsize::new(0),
         }

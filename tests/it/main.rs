@@ -37,6 +37,7 @@ mod mock_gmopg;
 mod mock_komoju;
 mod mock_sbps;
 mod mock_stripe;
+mod model;
 mod money;
 mod postgres;
 mod properties;

@@ -57,7 +57,7 @@ pub fn schema(test: &str) -> String {
     format!("{test}_{}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-fn node(server: &Config, schema: &str) -> PostgresLedgerBuilder {
+pub fn node(server: &Config, schema: &str) -> PostgresLedgerBuilder {
     PostgresLedger::builder(server.clone()).schema(schema)
 }
 
@@ -108,7 +108,7 @@ fn paid(expected: &ExpectedPayment) -> Statement {
 }
 
 /// The whole error, its causes included.
-fn said(error: &dyn std::error::Error) -> String {
+pub fn said(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
