@@ -308,6 +308,7 @@ mod tests {
             "authorized captured partially_refunded refunded disputed"
         );
         assert_eq!(words(S::is_dead), "cancelled failed expired");
+        assert!(S::ALL.iter().all(|state| state.to_string() == state.as_str()));
         assert_eq!(
             words(S::is_final),
             "captured partially_refunded refunded cancelled failed expired disputed"
