@@ -36,7 +36,7 @@ const GUESSABLE: [&str; 20] = [
 /// Where a comparison may be, and what it is called in the measurement.
 const PLACES: [(&str, &[&str]); 6] = [
     ("gateways/gmopg/sign.rs", &["GMO-PG, a return"]),
-    ("ledger/checkpoint.rs", &["Checkpoint::is_genuine"]),
+    ("ledger/checkpoint.rs", &["Checkpoint::read"]),
     ("reference.rs", &["ReturnToken::matches"]),
     ("secret.rs", &["SharedToken::matches"]),
     (
