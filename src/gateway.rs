@@ -341,3 +341,25 @@ impl<G: Gateway + ?Sized> Gateway for Arc<G> {
         (**self).abilities()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_self_check_passes_in_one_case_of_eight_and_a_changed_message_is_the_worst() {
+        use SelfCheckError as E;
+        for (known, changed, own, expected) in [
+            (true, false, true, Ok(())),
+            (true, false, false, Err(E::OwnKey)),
+            (false, false, true, Err(E::Known)),
+            (false, false, false, Err(E::Known)),
+            (true, true, true, Err(E::Changed)),
+            (true, true, false, Err(E::Changed)),
+            (false, true, true, Err(E::Changed)),
+            (false, true, false, Err(E::Changed)),
+        ] {
+            assert_eq!(E::judge(known, changed, own), expected, "{known} {changed} {own}");
+        }
+    }
+}

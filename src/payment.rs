@@ -81,11 +81,8 @@ impl PaymentStatus {
     pub fn hearing(self, next: Self) -> Move {
         match (self, next) {
             (_, Self::Unknown) => Move::Nothing,
-            (Self::Unknown, _) => Move::Forward,
             (now, next) if now == next => Move::Same,
             (Self::Cancelled | Self::Failed | Self::Expired, next) if next.has_money() => Move::Late,
-            // Ends without money do not turn into each other, nor back into anything open.
-            (Self::Cancelled | Self::Failed | Self::Expired, _) => Move::Older,
             // An end without money is news as long as no money was taken. An authorization can still lapse.
             (Self::Created | Self::Pending | Self::RequiresAction | Self::Authorized, end) if end.is_dead() => {
                 Move::Forward
@@ -93,6 +90,7 @@ impl PaymentStatus {
             (now, next) if next.rank() > now.rank() => Move::Forward,
             // 3-D Secure can be asked for again, and a shopper can go back and choose another method.
             (Self::Pending, Self::RequiresAction) | (Self::RequiresAction, Self::Pending) => Move::Forward,
+            // So ends without money do not turn into each other, nor back into anything open.
             _ => Move::Older,
         }
     }
@@ -265,6 +263,62 @@ impl From<String> for GatewayWord {
 mod tests {
     use super::*;
     use PaymentStatus as S;
+
+    /// What is known by row and what is heard by column, both in the order of `ALL`: `F`orward, `=` the same, `o`lder, `L`ate,
+    /// `.` nothing.
+    const MOVES: [&str; 12] = [
+        "=FFFFFFFFFF.", // created
+        "o=FFFFFFFFF.", // pending
+        "oF=FFFFFFFF.", // requires_action
+        "ooo=FFFFFFF.", // authorized
+        "oooo=FFoooF.", // captured
+        "ooooo=FoooF.", // partially_refunded
+        "oooooo=oooF.", // refunded
+        "oooLLLL=ooL.", // cancelled
+        "oooLLLLo=oL.", // failed
+        "oooLLLLoo=L.", // expired
+        "oooooooooo=.", // disputed
+        "FFFFFFFFFFF.", // unknown
+    ];
+
+    #[test]
+    fn every_pair_of_states_moves_as_the_table_says() {
+        for (now, row) in S::ALL.into_iter().zip(MOVES) {
+            for (next, letter) in S::ALL.into_iter().zip(row.chars()) {
+                let expected = match letter {
+                    'F' => Move::Forward,
+                    '=' => Move::Same,
+                    'o' => Move::Older,
+                    'L' => Move::Late,
+                    _ => Move::Nothing,
+                };
+                assert_eq!(now.hearing(next), expected, "{now} then {next}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_state_is_what_its_name_says() {
+        let words = |is: fn(S) -> bool| {
+            let those: Vec<_> = S::ALL.into_iter().filter(|state| is(*state)).map(S::as_str).collect();
+            those.join(" ")
+        };
+        assert_eq!(
+            words(S::has_money),
+            "authorized captured partially_refunded refunded disputed"
+        );
+        assert_eq!(words(S::is_dead), "cancelled failed expired");
+        assert!(S::ALL.iter().all(|state| state.to_string() == state.as_str()));
+        assert_eq!(
+            words(S::is_final),
+            "captured partially_refunded refunded cancelled failed expired disputed"
+        );
+        assert_eq!(words(|state| CaptureMode::Automatic.is_paid_by(state)), "captured");
+        assert_eq!(
+            words(|state| CaptureMode::Manual.is_paid_by(state)),
+            "authorized captured"
+        );
+    }
 
     #[test]
     fn unknown_never_moves_anything() {

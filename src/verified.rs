@@ -157,3 +157,63 @@ impl<T: fmt::Debug> fmt::Debug for Verified<T> {
         shown.field("proof", proof).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn proof() -> Proof {
+        Proof {
+            trust: Trust::KeyedHash,
+            key: Some(KeySlot(1)),
+            evidence: EvidenceDigest([0xab; 32]),
+            at: SystemTime::UNIX_EPOCH + Duration::from_secs(7),
+        }
+    }
+
+    #[test]
+    fn only_the_first_key_is_not_on_its_way_out() {
+        assert_eq!([0, 1, 2].map(|slot| KeySlot(slot).is_retiring()), [false, true, true]);
+        assert_eq!(KeySlot(3).index(), 3);
+    }
+
+    #[test]
+    fn evidence_is_written_in_small_hex() {
+        let mut bytes = [0; 32];
+        bytes[0] = 0xf1;
+        bytes[31] = 0x0a;
+        let hex = EvidenceDigest(bytes).to_hex();
+        assert_eq!(hex, format!("f1{}0a", "0".repeat(60)));
+        assert_eq!(format!("{:?}", EvidenceDigest(bytes)), format!("EvidenceDigest({hex})"));
+    }
+
+    #[test]
+    fn what_is_read_from_the_proven_keeps_its_proof() {
+        let proven = Verified::after_check("1 2", proof());
+        let read = proven.try_map(|text| text.split_once(' ').ok_or(())).unwrap();
+        assert_eq!(*read.value(), ("1", "2"));
+        let parts = read.spread(|(one, other)| [one, other]);
+        assert_eq!(parts.iter().map(|part| *part.value()).collect::<Vec<_>>(), ["1", "2"]);
+        for part in parts {
+            assert_eq!((part.trust(), part.key()), (Trust::KeyedHash, Some(KeySlot(1))));
+            assert_eq!((part.evidence(), part.at()), (proof().evidence, proof().at));
+        }
+        let failed = Verified::after_check("", proof()).try_map(|_| Err::<(), _>("no"));
+        assert_eq!(failed.map(|_| ()), Err("no"));
+    }
+
+    #[test]
+    fn raw_bytes_are_never_printed_and_values_are() {
+        let bytes: &[u8] = b"canary";
+        for shown in [
+            format!("{:?}", Verified::after_check(bytes, proof())),
+            format!("{:?}", Verified::after_check(*b"canary", proof())),
+        ] {
+            assert!(shown.contains("value: bytes, proof: Proof {"), "{shown}");
+            assert!(!shown.contains("99, 97"), "{shown}");
+        }
+        let shown = format!("{:?}", Verified::after_check("canary", proof()));
+        assert!(shown.contains("value: \"canary\""), "{shown}");
+    }
+}

@@ -71,6 +71,7 @@ fn digest(hash: JoinedHash, joined: &[u8], key: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     struct Text(&'static [u8]);
 
@@ -102,5 +103,22 @@ mod tests {
         let old = SigningKeys::from_texts(["the-retiring-hash-key"]).unwrap();
         let tag = old.hash_joined(JoinedHash::Sha1KeyLast, b"values");
         assert!(verify(b"values", &tag).unwrap().key().unwrap().is_retiring());
+    }
+
+    #[test]
+    fn a_key_stops_at_its_time_and_not_before() {
+        let old = || crate::SigningKey::new("the-retiring-hash-key").unwrap();
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let tag = SigningKeys::new(old()).hash_joined(JoinedHash::Sha1KeyLast, b"values");
+        let keys = SigningKeys::from_texts(["the-current-hash-key"])
+            .unwrap()
+            .and_until(old(), until);
+        let taken = |seconds| {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            keys.verify_joined(JoinedHash::Sha1KeyLast, Text(b"values"), &tag, at)
+                .is_ok()
+        };
+        assert!(taken(0) && taken(99));
+        assert!(!taken(100) && !taken(101));
     }
 }

@@ -321,4 +321,49 @@ mod tests {
         assert!(SigningKeys::from_texts(Vec::<String>::new()).is_err());
         assert!(SigningKeys::from_texts((0..6).map(|n| format!("signing-key-number-{n}"))).is_err());
     }
+
+    #[test]
+    fn five_keys_are_taken_and_each_counts_in_its_place() {
+        let names = ["number-one", "number-two", "number-three", "number-four", "number-five"];
+        let keys = SigningKeys::from_texts(names).unwrap();
+        for (place, name) in names.into_iter().enumerate() {
+            let one = SigningKeys::from_texts([name]).unwrap();
+            assert_eq!(
+                verify(&keys, b"body", &one.sign(Mac::HmacSha256, &[b"1.", b"body"])),
+                Ok(place)
+            );
+        }
+        assert!(keys.any(|text| text == "number-five"));
+        assert!(!keys.any(|text| text == "number-six"));
+        let more = keys.and(SigningKey::new("number-six").unwrap());
+        assert!(more.check().is_err());
+    }
+
+    #[test]
+    fn neither_keys_nor_a_hash_in_the_making_print() {
+        assert_eq!(format!("{:?}", keys()), "SigningKeys(2 keys)");
+        let verifier = MacVerifier::over(Mac::HmacSha256, &SigningKey::new("number-one").unwrap(), &[b"body"]);
+        assert_eq!(format!("{verifier:?}"), "Some(MacVerifier(..))");
+    }
+
+    #[test]
+    fn evidence_matches_its_bytes_and_is_no_usable_tag() {
+        let keys = keys();
+        let tag = keys.sign(Mac::HmacSha256, &[b"body"]);
+        let evidence = |message: &'static [u8], tag: &[u8]| {
+            let proven = keys.verify(Mac::HmacSha256, b"", message, &[tag], SystemTime::UNIX_EPOCH);
+            proven.unwrap().evidence()
+        };
+        let first = evidence(b"body", &tag);
+        assert_eq!(first, evidence(b"body", &tag));
+        assert_ne!(first, evidence(b"other", &keys.sign(Mac::HmacSha256, &[b"other"])));
+        assert_ne!(first.to_hex(), base16ct::lower::encode_string(&tag));
+        let (one, other) = (
+            ApiKey::new("credential-one").unwrap(),
+            ApiKey::new("credential-two").unwrap(),
+        );
+        assert_eq!(evidence_of_answer(&one, b"{}"), evidence_of_answer(&one, b"{}"));
+        assert_ne!(evidence_of_answer(&one, b"{}"), evidence_of_answer(&other, b"{}"));
+        assert_ne!(evidence_of_answer(&one, b"{}"), evidence_of_answer(&one, b"[]"));
+    }
 }

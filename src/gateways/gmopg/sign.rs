@@ -159,4 +159,44 @@ mod tests {
         }
         assert!(parameter_segment("no object", &pass()).is_none());
     }
+
+    #[test]
+    fn what_is_no_hash_is_told_apart_from_a_wrong_one() {
+        let good = signed("e30");
+        let short = &good[..good.len() - 1];
+        let long = format!("{good}0");
+        let letters = format!("e30.{}", "g".repeat(64));
+        for bad in [short, &long, &letters, &good.to_uppercase(), &signed(""), "e30"] {
+            let error = open_result(bad, &pass()).unwrap_err();
+            assert!(matches!(error, VerifyError::Malformed(_)), "{bad}: {error}");
+        }
+        let zeros = format!("e30.{}", "0".repeat(64));
+        assert_eq!(open_result(&zeros, &pass()), Err(VerifyError::Mismatch));
+    }
+
+    #[test]
+    fn either_alphabet_is_read_with_and_without_padding() {
+        for text in ["-_8=", "-_8", "+/8=", "+/8"] {
+            assert_eq!(open_result(&signed(text), &pass()).unwrap(), [0xfb, 0xff], "{text}");
+        }
+        for text in ["-/8=", "+_8", "-_8==", "+/8=="] {
+            assert!(open_result(&signed(text), &pass()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_segment_carries_the_json_and_spaces_alone() {
+        for json in ["{\"a\":\"1\"}", "{\"a\":\"12\"}", "{\"a\":\"123\"}"] {
+            let segment = parameter_segment(json, &pass()).unwrap();
+            let opened = open_result(&segment, &pass()).unwrap();
+            let opened = std::str::from_utf8(&opened).unwrap();
+            assert_eq!(opened.replace(' ', ""), json);
+            assert!(opened.starts_with('{') && opened.ends_with('}'), "{opened}");
+        }
+    }
+
+    #[test]
+    fn the_self_check_passes_here() {
+        assert_eq!(self_check(&pass()), Ok(()));
+    }
 }

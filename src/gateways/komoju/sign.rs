@@ -73,3 +73,44 @@ pub(super) fn verify<'c>(callback: &'c Callback, keys: &SigningKeys) -> Result<V
     }
     keys.verify(Mac::HmacSha256, b"", callback.body(), &[tag], callback.received_at())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: Method, header: &str, body: &'static [u8]) -> Result<(), VerifyError> {
+        let keys = SigningKeys::from_texts(["whsec-komoju-0123456789"]).unwrap();
+        let request = http::Request::builder().method(method).uri("/").header(HEADER, header);
+        let callback = Callback::new(request.body(body.into()).unwrap(), SystemTime::UNIX_EPOCH).unwrap();
+        verify(&callback, &keys).map(|proven| assert_eq!(*proven.value(), body))
+    }
+
+    #[test]
+    fn only_the_whole_tag_of_this_body_in_small_letters_by_post_is_taken() {
+        let keys = SigningKeys::from_texts(["whsec-komoju-0123456789"]).unwrap();
+        let tag = signature_header(&keys, b"{}");
+        assert_eq!(check(Method::POST, &tag, b"{}"), Ok(()));
+        assert_eq!(check(Method::POST, &tag, b"[]"), Err(VerifyError::Mismatch));
+        assert_eq!(check(Method::POST, &"0".repeat(64), b"{}"), Err(VerifyError::Mismatch));
+        let by_get = check(Method::GET, &tag, b"{}");
+        assert_eq!(by_get, Err(VerifyError::Malformed("a webhook comes by POST")));
+        for bad in [
+            String::new(),
+            tag[..63].to_owned(),
+            tag[..62].to_owned(),
+            format!("{tag}0"),
+            format!("{tag}00"),
+            tag.to_uppercase(),
+            "g".repeat(64),
+        ] {
+            let error = check(Method::POST, &bad, b"{}").unwrap_err();
+            assert!(matches!(error, VerifyError::Malformed(_)), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_self_check_passes_here() {
+        let keys = SigningKeys::from_texts(["whsec-komoju-0123456789"]).unwrap();
+        assert_eq!(self_check(&keys, SystemTime::UNIX_EPOCH), Ok(()));
+    }
+}

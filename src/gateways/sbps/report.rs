@@ -247,3 +247,95 @@ pub fn report_hash(
         Channel::Return => base16ct::lower::encode_string(&hash),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> SigningKeys {
+        SigningKeys::from_texts(["0f3a7c5e19b24d6880aa5c3e71f2d4b69e8c1a07"]).unwrap()
+    }
+
+    fn check(method: Method, channel: Channel, body: &str) -> Result<Verified<Report>, VerifyError> {
+        let request = http::Request::builder().method(method).uri("/");
+        let callback = Callback::new(request.body(body.to_owned().into()).unwrap(), SystemTime::UNIX_EPOCH).unwrap();
+        verify(&callback, channel, &keys())
+    }
+
+    const FORM: &str = "order_id=EC1&amount=1320&free1=%20x%20&unhashed=1&sps_hashcode=";
+
+    fn hash(channel: Channel) -> String {
+        let fields = [
+            ("amount", "1320"),
+            ("order_id", "EC1"),
+            ("free1", " x "),
+            ("unhashed", "2"),
+        ];
+        report_hash(&keys(), channel, &fields).unwrap()
+    }
+
+    #[test]
+    fn each_channel_takes_its_own_values_and_nothing_else() {
+        for channel in [Channel::Notification, Channel::Return] {
+            let hash = hash(channel);
+            let report = check(Method::POST, channel, &format!("{FORM}{hash}"))
+                .unwrap()
+                .into_value();
+            assert_eq!((report.value("amount"), report.value("order_id")), ("1320", "EC1"));
+            assert_eq!((report.value("tax"), report.value("unhashed")), ("", ""));
+            let shown = format!("{report:?}");
+            assert!(shown.contains("channel") && !shown.contains("1320"), "{shown}");
+            for case in [hash.to_uppercase(), hash.to_lowercase(), format!("+{hash}%20")] {
+                assert!(check(Method::POST, channel, &format!("{FORM}{case}")).is_ok(), "{case}");
+            }
+            let other = FORM.replace("1320", "1321");
+            let wrong = check(Method::POST, channel, &format!("{other}{hash}"));
+            assert_eq!(wrong.map(drop), Err(VerifyError::Mismatch));
+            let by_get = check(Method::GET, channel, &format!("{FORM}{hash}"));
+            assert_eq!(by_get.map(drop), Err(VerifyError::Malformed("a result comes by POST")));
+            for bad in [
+                &hash[..39],
+                &hash[..38],
+                &format!("{hash}0"),
+                &format!("{hash}00"),
+                &"g".repeat(40),
+                "",
+            ] {
+                let error = check(Method::POST, channel, &format!("{FORM}{bad}")).unwrap_err();
+                assert!(matches!(error, VerifyError::Malformed(_)), "{bad}: {error}");
+            }
+        }
+        let missing = check(Method::POST, Channel::Return, "order_id=EC1");
+        assert_eq!(missing.map(drop), Err(VerifyError::Missing(HASH_FIELD)));
+        let twice = format!("{FORM}{}&amount=1", hash(Channel::Return));
+        let twice = check(Method::POST, Channel::Return, &twice);
+        assert_eq!(
+            twice.map(drop),
+            Err(VerifyError::Malformed("a field is there more than once"))
+        );
+        let broken = check(Method::POST, Channel::Return, "order_id=%zz");
+        assert_eq!(broken.map(drop), Err(VerifyError::Malformed("the body is not a form")));
+    }
+
+    #[test]
+    fn a_wave_is_read_both_ways_on_the_notification_alone() {
+        // 0x8160 is one character in Windows-31J and another in JIS, and UTF-8 tells them apart.
+        for (text, channel, taken) in [
+            ("\u{ff5e}", Channel::Notification, true),
+            ("\u{301c}", Channel::Notification, true),
+            ("\u{2014}", Channel::Notification, false),
+        ] {
+            let hash = report_hash(&keys(), channel, &[("item_name", text)]).unwrap();
+            let body = format!("item_name=%81%60&sps_hashcode={hash}");
+            assert_eq!(check(Method::POST, channel, &body).is_ok(), taken, "{text:?}");
+        }
+        let hash = report_hash(&keys(), Channel::Return, &[("item_name", "\u{ff5e}")]).unwrap();
+        let body = format!("item_name=%81%60&sps_hashcode={hash}");
+        assert!(check(Method::POST, Channel::Return, &body).is_ok());
+    }
+
+    #[test]
+    fn the_self_check_passes_here() {
+        assert_eq!(self_check(&keys(), SystemTime::UNIX_EPOCH), Ok(()));
+    }
+}

@@ -268,4 +268,68 @@ mod tests {
         let header = Header::read(value.as_bytes()).unwrap();
         assert_eq!(header.tags(), [[0xaa; 32]]);
     }
+
+    fn keys() -> SigningKeys {
+        SigningKeys::from_texts(["whsec_0123456789abcdefSign"]).unwrap()
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn check(method: Method, header: &str, body: &'static [u8], now: SystemTime) -> Result<(), VerifyError> {
+        let request = http::Request::builder().method(method).uri("/").header(HEADER, header);
+        let callback = Callback::new(request.body(body.into()).unwrap(), now).unwrap();
+        verify(&callback, &keys(), Duration::from_secs(300)).map(|proven| assert_eq!(*proven.value(), body))
+    }
+
+    #[test]
+    fn the_age_may_be_the_tolerance_either_way_and_no_second_more() {
+        let header = signature_header(&keys(), at(10_000), b"{}");
+        for (now, expected) in [
+            (10_000, Ok(())),
+            (10_300, Ok(())),
+            (9_700, Ok(())),
+            (10_301, Err(VerifyError::Stale)),
+            (9_699, Err(VerifyError::Stale)),
+            (0, Err(VerifyError::Stale)),
+        ] {
+            assert_eq!(check(Method::POST, &header, b"{}", at(now)), expected, "{now}");
+        }
+        // A fraction of a second is none of Stripe's, and what is signed is judged before its age is.
+        assert_eq!(
+            check(Method::POST, &header, b"{}", at(10_300) + Duration::from_millis(999)),
+            Ok(())
+        );
+        assert_eq!(
+            check(Method::POST, &header, b"[]", at(20_000)),
+            Err(VerifyError::Mismatch)
+        );
+        let far = header.replace("t=10000", "t=9223372036854775807");
+        assert_eq!(check(Method::POST, &far, b"{}", at(10_000)), Err(VerifyError::Mismatch));
+    }
+
+    #[test]
+    fn only_a_post_with_a_right_tag_among_sixteen_is_taken() {
+        let header = signature_header(&keys(), at(10_000), b"{}");
+        let (time, tag) = header.split_once(",v1=").unwrap();
+        let wrong = "0".repeat(64);
+        for method in [Method::GET, Method::PUT, Method::HEAD] {
+            let refused = check(method, &header, b"{}", at(10_000));
+            assert_eq!(refused, Err(VerifyError::Malformed("a webhook comes by POST")));
+        }
+        let among = |count: usize| format!("{time}{},v1={tag}", format!(",v1={wrong}").repeat(count));
+        assert_eq!(check(Method::POST, &among(15), b"{}", at(10_000)), Ok(()));
+        assert!(check(Method::POST, &among(16), b"{}", at(10_000)).is_err());
+        let others = format!("{time},v1={wrong},v0={tag},v1={}", &tag[2..]);
+        assert_eq!(
+            check(Method::POST, &others, b"{}", at(10_000)),
+            Err(VerifyError::Mismatch)
+        );
+    }
+
+    #[test]
+    fn the_self_check_passes_here() {
+        assert_eq!(self_check(&keys(), at(10_000)), Ok(()));
+    }
 }

@@ -22,6 +22,15 @@ const KEY: &[u8] = include_bytes!("../../certs/server.key");
 
 /// Serves one connection with that certificate, and says what it could read of the request.
 pub fn serve(certificate: &[u8], version: &'static SupportedProtocolVersion) -> (u16, std::thread::JoinHandle<String>) {
+    serve_body(certificate, version, "secret".to_owned())
+}
+
+/// Likewise, with another answer.
+pub fn serve_body(
+    certificate: &[u8],
+    version: &'static SupportedProtocolVersion,
+    body: String,
+) -> (u16, std::thread::JoinHandle<String>) {
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()
@@ -46,8 +55,9 @@ pub fn serve(certificate: &[u8], version: &'static SupportedProtocolVersion) -> 
             }
         }
         if !request.is_empty() {
-            tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsecret")
-                .unwrap();
+            let length = body.len();
+            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            tls.write_all(reply.as_bytes()).unwrap();
             tls.conn.send_close_notify();
             let _ = tls.flush();
         }
