@@ -20,6 +20,7 @@ mod chain;
 mod chain_tampering;
 mod compile_fail;
 mod examples;
+mod fuzz_smoke;
 mod gateway_conformance;
 mod gmopg;
 mod guard;
