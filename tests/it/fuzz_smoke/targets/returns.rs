@@ -49,12 +49,14 @@ pub fn returned(data: &[u8]) {
     }
     if let Some(reply) = &page.see_other {
         let location = reply.headers()["location"].to_str().unwrap();
-        // A path of this site and of no other, with our own two values and nothing of what was posted.
+        // The same place on this site and on no other, with our own two values and nothing of what was posted.
+        let base = url::Url::parse("https://shop.example/pay/here").unwrap();
+        let origin = base.join(location).unwrap().origin().ascii_serialization();
+        assert_eq!(origin, "https://shop.example", "{location:?} leads elsewhere");
         assert!(
-            location.starts_with('/') && !location.starts_with("//"),
-            "{location:?} leads elsewhere"
+            location.starts_with(['/', '?']) && !location.contains('\\'),
+            "{location:?}"
         );
-        assert!(!location.contains('\\'), "{location:?} leads elsewhere");
         assert!(
             location.ends_with(&format!("?attempt={ATTEMPT}&state={TOKEN}")),
             "{location:?}"
@@ -82,6 +84,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
             seeds.push(wire::post(&format!("{path}?{own}"), START, &[FORM], b""));
         }
     }
+    seeds.push(wire::post(
+        &format!("//evil.example/pay/stripe/return?{own}"),
+        START,
+        &[FORM],
+        b"",
+    ));
     let body = report(&[], Channel::Return);
     seeds.push(wire::post(
         &format!("/pay/sbps/return?{own}"),
