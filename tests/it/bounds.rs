@@ -11,13 +11,3 @@ mod flood;
 mod growth;
 mod inbound;
 mod outbound;
-
-use std::time::{Duration, Instant};
-
-/// Time that this thread was on a processor: other work on the machine does not count. By the clock where that is not told.
-fn processor_time() -> Duration {
-    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat");
-    let nanos = told.ok().and_then(|text| text.split(' ').next()?.parse().ok());
-    nanos.map_or_else(|| START.elapsed(), Duration::from_nanos)
-}

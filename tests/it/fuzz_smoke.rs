@@ -10,7 +10,7 @@
 //! and it is tried first from then on. The same functions run under libFuzzer, see `fuzz/`.
 
 mod changes;
-mod targets;
+pub mod targets;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;

@@ -14,6 +14,7 @@
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
 mod axum_intake;
+mod bounds;
 mod browser;
 mod cashier;
 mod chain;

@@ -62,19 +62,42 @@ impl SecuritySink for Counted {
 /// The n-th forged message: of the form that the gateway's messages have, and every one different.
 fn forged(gateway: &str, n: u64) -> Request<Bytes> {
     let request = Request::post(format!("/pay/{gateway}/notification"));
-    let json = format!("{{\"id\":\"evt_{n}\",\"object\":\"event\",\"type\":\"checkout.session.completed\",\"resource\":\"event\"}}");
+    let json = format!(
+        "{{\"id\":\"evt_{n}\",\"object\":\"event\",\"type\":\"checkout.session.completed\",\"resource\":\"event\"}}"
+    );
     let tag = format!("{n:064x}");
     let (request, body) = match (gateway, n % 4) {
-        ("stripe", 0) => (request.header("stripe-signature", format!("t={},v1={tag}", shop::START + n)), json),
+        ("stripe", 0) => (
+            request.header("stripe-signature", format!("t={},v1={tag}", shop::START + n)),
+            json,
+        ),
         ("stripe", 1) => (request.header("stripe-signature", format!("t={n},v1=,v0={tag}")), json),
         ("komoju", 0 | 1) => (request.header("x-komoju-signature", tag), json),
-        ("gmopg", 0) => (request, format!("ShopID=tshop{n:08}&OrderID={ATTEMPT}&Status=CAPTURE&Amount=1")),
+        ("gmopg", 0) => (
+            request,
+            format!("ShopID=tshop{n:08}&OrderID={ATTEMPT}&Status=CAPTURE&Amount=1"),
+        ),
         // Looks like a genuine one, of an order that is not known.
-        ("gmopg", 1) => (request, format!("ShopID={}&OrderID=x{n}&Status=CAPTURE&Amount=1980", shop::GMOPG_SHOP)),
+        ("gmopg", 1) => (
+            request,
+            format!("ShopID={}&OrderID=x{n}&Status=CAPTURE&Amount=1980", shop::GMOPG_SHOP),
+        ),
         // And of one that is: a reason to ask, once.
-        ("gmopg", 2) => (request, format!("ShopID={}&OrderID={ATTEMPT}&Status=CAPTURE&AccessID=a{n}", shop::GMOPG_SHOP)),
-        ("sbps", 0 | 1) => (request, format!("order_id={ATTEMPT}&amount={n}&res_result=OK&sps_hashcode={n:040x}")),
-        ("sbps", 2) => (request, format!("order_id={n}&order_id={ATTEMPT}&sps_hashcode={n:040x}")),
+        ("gmopg", 2) => (
+            request,
+            format!(
+                "ShopID={}&OrderID={ATTEMPT}&Status=CAPTURE&AccessID=a{n}",
+                shop::GMOPG_SHOP
+            ),
+        ),
+        ("sbps", 0 | 1) => (
+            request,
+            format!("order_id={ATTEMPT}&amount={n}&res_result=OK&sps_hashcode={n:040x}"),
+        ),
+        ("sbps", 2) => (
+            request,
+            format!("order_id={n}&order_id={ATTEMPT}&sps_hashcode={n:040x}"),
+        ),
         (_, 3) => (request, format!("\u{0}{n}&=%")),
         (_, _) => (request, json),
     };
@@ -85,7 +108,11 @@ fn flooded(gateway: &'static str, shop: &Shop) {
     let (clock, counted) = (Moving::new(), Counted::default());
     let ledger = shop::ledger(shop);
     let cashier = Cashier::builder_over(Arc::clone(&ledger)).shared_gateway(Arc::clone(&shop.gateway));
-    let cashier = cashier.clock(clock.clone()).security_sink(counted.clone()).build().unwrap();
+    let cashier = cashier
+        .clock(clock.clone())
+        .security_sink(counted.clone())
+        .build()
+        .unwrap();
     let head = now(ledger.head()).unwrap();
     let total = flood();
     line::set(Vec::new());
@@ -119,7 +146,11 @@ fn flooded(gateway: &'static str, shop: &Shop) {
     assert_eq!(now(ledger.head()).unwrap(), head, "a record was left");
     assert!(line::asked().is_empty(), "somebody was asked");
     assert!(most <= MOST_EVENTS, "{most} events in a minute");
-    assert!(memory.bytes_current.unsigned_abs() < 64 * 1024, "{} bytes stay", memory.bytes_current);
+    assert!(
+        memory.bytes_current.unsigned_abs() < 64 * 1024,
+        "{} bytes stay",
+        memory.bytes_current
+    );
     assert!(memory.bytes_max < 256 * 1024, "{} bytes at once", memory.bytes_max);
     let paid = now(ledger.fulfilment_of(&"EC-7".parse().unwrap())).unwrap();
     assert!(paid.is_none());
@@ -162,7 +193,11 @@ fn a_flood_of_one_genuine_message_is_one_record() {
     let head = world.head();
     let memory = allocation_counter::measure(|| (0..2_000).for_each(|_| deliver()));
     assert_eq!(world.head(), head);
-    assert!(memory.bytes_current.unsigned_abs() < 64 * 1024, "{} bytes stay", memory.bytes_current);
+    assert!(
+        memory.bytes_current.unsigned_abs() < 64 * 1024,
+        "{} bytes stay",
+        memory.bytes_current
+    );
 }
 
 /// Answers after a while, and counts how many wait for it at once.
@@ -216,7 +251,9 @@ async fn ten_thousand_returns_of_one_attempt_are_one_question_at_a_time_within_t
     );
     let stripe = stripe.transport(Arc::new(gauge.clone())).retry(once).build().unwrap();
     let ledger: Arc<dyn Ledger> = shop::ledger(&shop::STRIPE);
-    let cashier = Cashier::builder_over(Arc::clone(&ledger)).gateway(stripe).clock(clock.clone());
+    let cashier = Cashier::builder_over(Arc::clone(&ledger))
+        .gateway(stripe)
+        .clock(clock.clone());
     let cashier = cashier.build().unwrap();
 
     let mut heads = Vec::new();
@@ -227,7 +264,10 @@ async fn ten_thousand_returns_of_one_attempt_are_one_question_at_a_time_within_t
             returns.spawn(async move {
                 let target = format!("/pay/stripe/return?attempt={ATTEMPT}&state={TOKEN}&n={n}");
                 let request = Request::get(target).body(Bytes::new()).unwrap();
-                cashier.returned(&GatewayId::STRIPE, Callback::new(request, at).unwrap()).await.standing
+                cashier
+                    .returned(&GatewayId::STRIPE, Callback::new(request, at).unwrap())
+                    .await
+                    .standing
             });
         }
         let mut standings: HashMap<Standing, usize> = HashMap::new();
@@ -235,7 +275,11 @@ async fn ten_thousand_returns_of_one_attempt_are_one_question_at_a_time_within_t
             *standings.entry(standing.unwrap()).or_default() += 1;
         }
         assert_eq!(gauge.0.most.load(Ordering::SeqCst), 1, "two questions at once");
-        assert_eq!(gauge.0.asked.load(Ordering::SeqCst), wave, "one question for each two seconds");
+        assert_eq!(
+            gauge.0.asked.load(Ordering::SeqCst),
+            wave,
+            "one question for each two seconds"
+        );
         // The one that asked knows; the others are told to look again.
         assert_eq!(standings[&Standing::NotPaid], 1);
         assert_eq!(standings[&Standing::AskAgain], RETURNS - 1);
@@ -264,5 +308,9 @@ fn ten_thousand_forged_returns_leave_nothing_behind() {
     let memory = allocation_counter::measure(|| (100..10_000).for_each(come));
     assert_eq!(world.head(), head);
     assert!(line::asked().is_empty());
-    assert!(memory.bytes_current.unsigned_abs() < 16 * 1024, "{} bytes stay", memory.bytes_current);
+    assert!(
+        memory.bytes_current.unsigned_abs() < 16 * 1024,
+        "{} bytes stay",
+        memory.bytes_current
+    );
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use cpu_time::ThreadTime;
 use http::{Request, Response};
 use kessai::charset::RawParams;
 use kessai::gateways::{komoju, stripe};
 use kessai::sign::SigningKeys;
 use kessai::{Callback, CallbackLimits, GatewayWord, Params, check_name, check_text};
 
-use super::processor_time;
 use crate::fuzz_smoke::targets::line::{self, now};
 use crate::fuzz_smoke::targets::shop::{self, Shop};
 
@@ -54,22 +54,26 @@ impl Shape {
     }
 }
 
+/// The shortest of a few tries, in time on a processor: other work on the machine hardly counts.
 fn shortest(input: &[u8], run: &dyn Fn(&[u8])) -> Duration {
     let once = || {
-        let started = processor_time();
+        let started = ThreadTime::now();
         run(input);
-        processor_time() - started
+        started.elapsed()
     };
-    (0..5).map(|_| once()).min().unwrap_or_default()
+    (0..3).map(|_| once()).min().unwrap_or_default()
 }
 
 /// Measures a reader over a shape, at a size and at four times that size.
 fn grows_with_its_size(reader: &str, shape: &Shape, small: usize, run: &dyn Fn(&[u8])) {
     let (one, other) = (shape.of(small), shape.of(small * TIMES as usize));
-    let (short, mut long) = (shortest(&one, run), shortest(&other, run));
-    if long > short.max(FLOOR) * MOST {
-        // Once more, before a busy machine is taken for a slow reader.
-        long = long.min(shortest(&other, run));
+    let (mut short, mut long) = (shortest(&one, run), shortest(&other, run));
+    // A few times more, before a busy machine is taken for a slow reader.
+    for _ in 0..10 {
+        if long <= short.max(FLOOR) * MOST {
+            break;
+        }
+        (short, long) = (short.min(shortest(&one, run)), long.min(shortest(&other, run)));
     }
     let memory = allocation_counter::measure(|| run(&other));
     println!(
@@ -79,10 +83,19 @@ fn grows_with_its_size(reader: &str, shape: &Shape, small: usize, run: &dyn Fn(&
         other.len(),
         memory.bytes_max
     );
-    assert!(long <= short.max(FLOOR) * MOST, "{reader}, {}: {short:?} became {long:?}", shape.name);
+    assert!(
+        long <= short.max(FLOOR) * MOST,
+        "{reader}, {}: {short:?} became {long:?}",
+        shape.name
+    );
     assert!(long < LONGEST, "{reader}, {}: {long:?}", shape.name);
-    let most = 64 * 1024 + 16 * other.len() as u64;
-    assert!(memory.bytes_max <= most, "{reader}, {}: {} bytes", shape.name, memory.bytes_max);
+    let most = 64 * 1024 + 64 * other.len() as u64;
+    assert!(
+        memory.bytes_max <= most,
+        "{reader}, {}: {} bytes",
+        shape.name,
+        memory.bytes_max
+    );
 }
 
 fn receive(shop: &Shop, headers: &[(&'static str, &str)], body: &[u8]) {
@@ -102,8 +115,18 @@ const JSON: [Shape; 12] = [
     shape("one-letter names", "{", "\"a\":1,", "\"b\":1}"),
     shape("names that differ", "{", "\"k#\":1,", "\"b\":1}"),
     shape("known names", "{", "\"id\":\"e\",", "\"b\":1}"),
-    shape("known names inside", "{\"id\":\"e\",\"object\":\"event\",\"type\":\"charge.refunded\",\"data\":{\"object\":{", "\"id\":1,", "\"b\":1}}}"),
-    shape("objects inside", "{\"id\":\"e\",\"object\":\"event\",\"type\":\"charge.refunded\",\"data\":{\"object\":", "{\"latest_charge\":", "1}}}"),
+    shape(
+        "known names inside",
+        "{\"id\":\"e\",\"object\":\"event\",\"type\":\"charge.refunded\",\"data\":{\"object\":{",
+        "\"id\":1,",
+        "\"b\":1}}}",
+    ),
+    shape(
+        "objects inside",
+        "{\"id\":\"e\",\"object\":\"event\",\"type\":\"charge.refunded\",\"data\":{\"object\":",
+        "{\"latest_charge\":",
+        "1}}}",
+    ),
     shape("escapes", "{\"id\":\"", "\\u0061", "\"}"),
     shape("digits", "{\"id\":", "9", "}"),
     shape("a fraction", "{\"id\":0.", "9", "e9999}"),
@@ -156,13 +179,22 @@ fn callbacks_are_read_in_time_that_grows_with_their_size() {
     }
     // Headers have a limit of their own.
     for elements in [
-        shape("tags", "t=1795400000", ",v1=0000000000000000000000000000000000000000000000000000000000000000", ""),
+        shape(
+            "tags",
+            "t=1795400000",
+            ",v1=0000000000000000000000000000000000000000000000000000000000000000",
+            "",
+        ),
         shape("commas", "t=1795400000", ",", ""),
         shape("short tags", "t=1795400000", ",v1=0", ""),
         shape("digits", "t=", "0", ",v1=0"),
     ] {
         grows_with_its_size("the signature of stripe", &elements, 3_900, &|header| {
-            receive(&shop::STRIPE, &[("stripe-signature", std::str::from_utf8(header).unwrap())], b"{}");
+            receive(
+                &shop::STRIPE,
+                &[("stripe-signature", std::str::from_utf8(header).unwrap())],
+                b"{}",
+            );
         });
     }
 }
@@ -173,8 +205,12 @@ fn returns_are_read_in_time_that_grows_with_their_size() {
         grows_with_its_size("params", form, quarter(), &|text| drop(Params::parse(text)));
         grows_with_its_size("raw params", form, quarter(), &|text| drop(RawParams::parse(text)));
         grows_with_its_size("the return of gmopg", form, quarter(), &|body| {
-            let request = Request::post("/pay/gmopg/return").body(Bytes::copy_from_slice(body)).unwrap();
-            let _ = shop::GMOPG.gateway.returned(&Callback::new(request, *shop::START_TIME).unwrap());
+            let request = Request::post("/pay/gmopg/return")
+                .body(Bytes::copy_from_slice(body))
+                .unwrap();
+            let _ = shop::GMOPG
+                .gateway
+                .returned(&Callback::new(request, *shop::START_TIME).unwrap());
         });
     }
 }
@@ -200,17 +236,47 @@ fn answers_are_read_in_time_that_grows_with_their_size() {
     }
     // A document has a limit of its own.
     for xml in [
-        shape("attributes", "<sps-api-response id=\"MG01-00101-101\"", " a#=\"1\"", "></sps-api-response>"),
-        shape("equal attributes", "<sps-api-response", " a=\"1\"", "></sps-api-response>"),
-        shape("namespaces", "<sps-api-response", " xmlns:n#=\"u\"", "></sps-api-response>"),
+        shape(
+            "attributes",
+            "<sps-api-response id=\"MG01-00101-101\"",
+            " a#=\"1\"",
+            "></sps-api-response>",
+        ),
+        shape(
+            "equal attributes",
+            "<sps-api-response",
+            " a=\"1\"",
+            "></sps-api-response>",
+        ),
+        shape(
+            "namespaces",
+            "<sps-api-response",
+            " xmlns:n#=\"u\"",
+            "></sps-api-response>",
+        ),
         shape("elements", "<sps-api-response>", "<a/>", "</sps-api-response>"),
         shape("elements in elements", "<sps-api-response>", "<a>", ""),
         shape("references", "<sps-api-response>", "&amp;", "</sps-api-response>"),
-        shape("numbered references", "<sps-api-response>", "&#x41;", "</sps-api-response>"),
+        shape(
+            "numbered references",
+            "<sps-api-response>",
+            "&#x41;",
+            "</sps-api-response>",
+        ),
         shape("comments", "<sps-api-response>", "<!---->", "</sps-api-response>"),
-        shape("character data", "<sps-api-response>", "<![CDATA[x]]>", "</sps-api-response>"),
+        shape(
+            "character data",
+            "<sps-api-response>",
+            "<![CDATA[x]]>",
+            "</sps-api-response>",
+        ),
         shape("entities", "<!DOCTYPE a [", "<!ENTITY e# \"&e;\">", "]><a>&e1;</a>"),
-        shape("references in an attribute", "<sps-api-response id=\"", "&amp;", "\"></sps-api-response>"),
+        shape(
+            "references in an attribute",
+            "<sps-api-response id=\"",
+            "&amp;",
+            "\"></sps-api-response>",
+        ),
     ] {
         grows_with_its_size("an answer of sbps", &xml, 15 * 1024, &|body| ask(&shop::SBPS_API, body));
     }
@@ -232,10 +298,10 @@ fn card_data_is_looked_for_in_time_that_grows_with_the_text() {
         shape("parts of names", "", "card_", ""),
     ] {
         grows_with_its_size("text", &text, quarter(), &|text| {
-            drop(check_text("a text", std::str::from_utf8(text).unwrap()));
+            let _ = check_text("a text", std::str::from_utf8(text).unwrap());
         });
         grows_with_its_size("a name", &text, quarter(), &|text| {
-            drop(check_name("a name", std::str::from_utf8(text).unwrap()));
+            let _ = check_name("a name", std::str::from_utf8(text).unwrap());
         });
         grows_with_its_size("a word", &text, quarter(), &|text| {
             drop(GatewayWord::new(std::str::from_utf8(text).unwrap()));

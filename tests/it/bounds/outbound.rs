@@ -46,17 +46,65 @@ fn ways() -> Vec<Way> {
         kind,
     };
     vec![
-        way("gigabytes, announced", "content-length: 8000000000\r\n\r\n", &[b'['; 65536], 0, ErrorKind::Protocol),
-        way("gigabytes, in chunks", "transfer-encoding: chunked\r\n\r\n", &chunk(65536), 0, ErrorKind::Protocol),
-        way("gigabytes, until closed", "connection: close\r\n\r\n", &[b'{'; 65536], 0, ErrorKind::Protocol),
-        way("a byte now and then", "content-length: 60000\r\n\r\n", b"{", 20, ErrorKind::Timeout),
+        way(
+            "gigabytes, announced",
+            "content-length: 8000000000\r\n\r\n",
+            &[b'['; 65536],
+            0,
+            ErrorKind::Protocol,
+        ),
+        way(
+            "gigabytes, in chunks",
+            "transfer-encoding: chunked\r\n\r\n",
+            &chunk(65536),
+            0,
+            ErrorKind::Protocol,
+        ),
+        way(
+            "gigabytes, until closed",
+            "connection: close\r\n\r\n",
+            &[b'{'; 65536],
+            0,
+            ErrorKind::Protocol,
+        ),
+        way(
+            "a byte now and then",
+            "content-length: 60000\r\n\r\n",
+            b"{",
+            20,
+            ErrorKind::Timeout,
+        ),
         way("nothing", "content-length: 10\r\n\r\n", b"", 0, ErrorKind::Timeout),
-        way("a header without end", "x-long: ", &[b'x'; 65536], 0, ErrorKind::Transport),
+        way(
+            "a header without end",
+            "x-long: ",
+            &[b'x'; 65536],
+            0,
+            ErrorKind::Transport,
+        ),
         way("headers without end", "", b"x-more: yes\r\n", 0, ErrorKind::Transport),
         way("a header now and then", "", b"x-more: yes\r\n", 20, ErrorKind::Timeout),
-        way("gzip", "content-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x0b\x08\0", b"", 0, ErrorKind::Protocol),
-        way("br on gzip", "content-encoding: gzip, br\r\ncontent-length: 2\r\n\r\n{}", b"", 0, ErrorKind::Protocol),
-        way("gzip twice", "content-encoding: gzip\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}", b"", 0, ErrorKind::Protocol),
+        way(
+            "gzip",
+            "content-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x0b\x08\0",
+            b"",
+            0,
+            ErrorKind::Protocol,
+        ),
+        way(
+            "br on gzip",
+            "content-encoding: gzip, br\r\ncontent-length: 2\r\n\r\n{}",
+            b"",
+            0,
+            ErrorKind::Protocol,
+        ),
+        way(
+            "gzip twice",
+            "content-encoding: gzip\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}",
+            b"",
+            0,
+            ErrorKind::Protocol,
+        ),
     ]
 }
 
@@ -109,18 +157,35 @@ fn gateways(address: SocketAddr) -> Vec<(Arc<dyn Gateway>, &'static StoredAttemp
     let gmopg = GmoPg::builder(account, pass, "shop01", Environment::Sandbox, own("gmopg")).endpoint(&url);
     let id = ShopId::new("99661", "001").unwrap();
     let sbps = Sbps::builder(Environment::Sandbox, id, keys(shop::SBPS_KEY), own("sbps"));
-    let sbps = sbps.api(ApiKey::new("basic-word-of-the-api-type").unwrap()).api_endpoint(&url);
+    let sbps = sbps
+        .api(ApiKey::new("basic-word-of-the-api-type").unwrap())
+        .api_endpoint(&url);
     vec![
-        (Arc::new(stripe.transport(transport()).retry(policy()).build().unwrap()), &shop::STRIPE.attempt),
-        (Arc::new(komoju.transport(transport()).retry(policy()).build().unwrap()), &shop::KOMOJU.attempt),
-        (Arc::new(gmopg.transport(transport()).retry(policy()).build().unwrap()), &shop::GMOPG.attempt),
-        (Arc::new(sbps.transport(transport()).retry(policy()).build().unwrap()), &shop::SBPS_API.attempt),
+        (
+            Arc::new(stripe.transport(transport()).retry(policy()).build().unwrap()),
+            &shop::STRIPE.attempt,
+        ),
+        (
+            Arc::new(komoju.transport(transport()).retry(policy()).build().unwrap()),
+            &shop::KOMOJU.attempt,
+        ),
+        (
+            Arc::new(gmopg.transport(transport()).retry(policy()).build().unwrap()),
+            &shop::GMOPG.attempt,
+        ),
+        (
+            Arc::new(sbps.transport(transport()).retry(policy()).build().unwrap()),
+            &shop::SBPS_API.attempt,
+        ),
     ]
 }
 
 #[test]
 fn an_answer_out_of_bounds_costs_bounded_time_and_memory_and_is_the_right_error() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     // Once without measuring: what is loaded once (roots of trust, names) is no answer's cost.
     for (gateway, attempt) in gateways(serve(ways()[8].clone())) {
         assert!(runtime.block_on(gateway.status(attempt, *shop::START_TIME)).is_err());
@@ -135,12 +200,20 @@ fn an_answer_out_of_bounds_costs_bounded_time_and_memory_and_is_the_right_error(
                 answer = runtime.block_on(gateway.status(attempt, *shop::START_TIME)).err();
             });
             let (took, error) = (started.elapsed(), answer.expect("no answer"));
-            println!("{what}: {:?} after {took:.1?}, at most {} bytes", error.kind(), memory.bytes_max);
+            println!(
+                "{what}: {:?} after {took:.1?}, at most {} bytes",
+                error.kind(),
+                memory.bytes_max
+            );
             assert_eq!(error.kind(), way.kind, "{what}: {error}");
             assert_eq!(error.outcome(), Outcome::Unknown, "{what}");
             assert!(took < DEADLINE + SLACK, "{what}: {took:?}");
             // The answer while it grows, what the connection buffers, and the client.
-            assert!(memory.bytes_max < 8 * LIMIT as u64, "{what}: {} bytes", memory.bytes_max);
+            assert!(
+                memory.bytes_max < 8 * LIMIT as u64,
+                "{what}: {} bytes",
+                memory.bytes_max
+            );
         }
         // The drips cost a deadline for each gateway; one after the other they stay within the time of a test.
     }

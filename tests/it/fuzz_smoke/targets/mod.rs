@@ -5,14 +5,14 @@
 //! written is read as it was, an order is paid by nothing but the evidence that it expects.
 
 mod answers;
-mod callbacks;
+pub mod callbacks;
 mod chain;
 mod handoff;
 mod headers;
-mod line;
+pub mod line;
 mod page;
 mod returns;
-mod shop;
+pub mod shop;
 mod texts;
 mod vectors;
 mod wire;

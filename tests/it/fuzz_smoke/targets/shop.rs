@@ -132,7 +132,23 @@ impl Shop {
     }
 }
 
-/// A fresh ledger in which the attempt is open, and a cashier over it whose clock stands still.
+/// A fresh ledger in which the attempt is open.
+pub fn ledger(shop: &Shop) -> Arc<dyn Ledger> {
+    let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+    let expected = &shop.attempt.expected;
+    let written = now(ledger.expect(expected)).unwrap();
+    assert!(matches!(written, Expected::Written));
+    let opened = Opened {
+        checkout: shop.attempt.checkout.clone(),
+        payment: shop.attempt.payment.clone(),
+        ..Opened::default()
+    };
+    let bound = now(ledger.opened(&expected.attempt, &opened, expected.created_at)).unwrap();
+    assert_eq!(bound, Binding::Now);
+    ledger
+}
+
+/// Such a ledger, and a cashier over it whose clock stands still.
 pub struct World {
     pub cashier: Cashier,
     pub ledger: Arc<dyn Ledger>,
@@ -140,17 +156,7 @@ pub struct World {
 
 impl World {
     pub fn new(shop: &Shop, at: SystemTime) -> Self {
-        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
-        let expected = &shop.attempt.expected;
-        let written = now(ledger.expect(expected)).unwrap();
-        assert!(matches!(written, Expected::Written));
-        let opened = Opened {
-            checkout: shop.attempt.checkout.clone(),
-            payment: shop.attempt.payment.clone(),
-            ..Opened::default()
-        };
-        let bound = now(ledger.opened(&expected.attempt, &opened, expected.created_at)).unwrap();
-        assert_eq!(bound, Binding::Now);
+        let ledger = ledger(shop);
         let cashier = Cashier::builder_over(Arc::clone(&ledger));
         let cashier = cashier.shared_gateway(Arc::clone(&shop.gateway)).clock(Stopped(at));
         Self {
