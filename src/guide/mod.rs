@@ -23,3 +23,6 @@ pub mod peers {}
 
 #[doc = include_str!("chain.md")]
 pub mod chain {}
+
+#[doc = include_str!("proof.md")]
+pub mod proof {}

@@ -136,9 +136,9 @@ fn flooded(gateway: &'static str, shop: &Shop) {
     let minutes = counted.0.lock().unwrap().clone();
     let most = minutes.values().copied().max().unwrap_or_default();
     println!(
-        "{gateway}: {total} forged messages, {:.0} a second; events a minute: at most {most} in {} minutes; memory: {} bytes more \
+        "{gateway}: {total} forged messages, {} a second; events a minute: at most {most} in {} minutes; memory: {} bytes more \
          at the end, at most {} in between",
-        (total - first) as f64 / took.as_secs_f64(),
+        u128::from(total - first) * 1000 / took.as_millis().max(1),
         minutes.len(),
         memory.bytes_current,
         memory.bytes_max

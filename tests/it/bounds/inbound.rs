@@ -167,7 +167,7 @@ async fn a_sender_that_drips_is_left_at_the_deadline() {
     ] {
         let started = Instant::now();
         // The rest would take ten minutes.
-        let drip = std::iter::repeat((Duration::from_millis(10), piece.to_vec())).take(60_000);
+        let drip = std::iter::repeat_n((Duration::from_millis(10), piece.to_vec()), 60_000);
         let got = status(address, &head("komoju", announced), drip).await;
         assert_eq!(got, 408, "{way}");
         assert!(started.elapsed() < DEADLINE + SLACK, "{way}: {:?}", started.elapsed());

@@ -124,7 +124,10 @@ fn fields(input: &mut Vec<u8>, dice: &mut Dice) {
                 next.insert(start, last);
             }
         }
-        _ => parts[one] = parts[other].clone(),
+        _ => {
+            let copy = parts[other].clone();
+            parts[one] = copy;
+        }
     }
     *input = parts.join(&separator);
 }

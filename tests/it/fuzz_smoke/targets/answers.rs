@@ -46,7 +46,7 @@ fn answer(shop: &Shop, data: &[u8]) {
         assert!(
             answers.iter().any(|answer| answer.status().is_success()),
             "a yes from nowhere"
-        )
+        );
     };
     match &data[..end] {
         b"status" => {

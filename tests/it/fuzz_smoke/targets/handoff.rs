@@ -134,13 +134,15 @@ fn names(pairs: &[(String, String)]) -> Vec<&str> {
     names
 }
 
+/// Where the forms of these pages go.
+static ALLOWED: LazyLock<kessai::AllowedOrigins> =
+    LazyLock::new(|| kessai::AllowedOrigins::new(["https://pay.example"]).expect("an origin"));
+
 /// The page of a form: target, nonce, button, then names and values, each ended by a record separator.
 pub fn page(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut parts = text.split('\u{1e}');
     let mut next = || parts.next().unwrap_or_default();
-    static ALLOWED: LazyLock<kessai::AllowedOrigins> =
-        LazyLock::new(|| kessai::AllowedOrigins::new(["https://pay.example"]).expect("an origin"));
     let Ok(target) = kessai::RedirectUrl::new(next(), &ALLOWED) else {
         return;
     };

@@ -91,7 +91,7 @@ pub fn several(answers: &[Vec<u8>]) -> Vec<u8> {
 fn written(first: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut text = first.to_owned();
     for (name, value) in headers {
-        text.push_str(&format!("\n{name}: {value}"));
+        text.extend(["\n", name, ": ", value]);
     }
     text.push_str("\n\n");
     let mut bytes = text.into_bytes();
