@@ -16,21 +16,70 @@ use super::tee::Traffic;
 /// A message to the store.
 pub(crate) struct Message {
     pub(crate) path: &'static str,
-    pub(crate) header: Option<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
+}
+
+impl Message {
+    /// The same under another signature.
+    fn signed(&self, with: impl FnOnce(&str) -> String) -> Self {
+        let mut headers = self.headers.clone();
+        if let Some((_, value)) = headers.first_mut() {
+            *value = with(value);
+        }
+        Self {
+            path: self.path,
+            headers,
+            body: self.body.clone(),
+        }
+    }
+
+    /// The same with one more header.
+    fn and(&self, name: &'static str, value: &str) -> Self {
+        let mut more = self.signed(str::to_owned);
+        more.headers.push((name, value.to_owned()));
+        more
+    }
+
+    /// The same signature over another body.
+    fn saying(&self, body: String) -> Self {
+        Self {
+            body,
+            ..self.signed(str::to_owned)
+        }
+    }
 }
 
 /// What the attacks came to: by kind, how many, and how many of them were answered as if they were taken.
 pub(crate) type Tally = BTreeMap<&'static str, (u32, u32)>;
 
 /// The kinds of attack whose answer must never be that of a message that was taken.
-pub(crate) const REFUSED: [&str; 6] = [
-    "Stripe, unsigned",
-    "Stripe, signed with a guess",
-    "Stripe, an hour old and signed with a guess",
-    "KOMOJU, signed with a guess",
-    "SBPS, hashed with a guess",
-    "message of another gateway",
+pub(crate) const REFUSED: [&str; 19] = [
+    "Stripe: unsigned (PAY-18)",
+    "Stripe: signed with a guess (PAY-18)",
+    "Stripe: an hour old, signed with a guess (PAY-33)",
+    "KOMOJU: signed with a guess (PAY-18)",
+    "SBPS: hashed with a guess (PAY-18)",
+    "forged failure, Stripe (PAY-17)",
+    "forged failure, KOMOJU (PAY-17)",
+    "genuine message: no tag (PAY-19)",
+    "genuine message: half a tag (PAY-19)",
+    "genuine message: another amount (PAY-25)",
+    "genuine message: another order (PAY-27)",
+    "genuine message: another gateway's address (PAY-32)",
+    "genuine message: two signatures (PAY-57)",
+    "genuine message: said to be compressed (PAY-62)",
+    "a body of a megabyte (PAY-61)",
+    "a body that nests 30,000 deep (PAY-63)",
+    "return with a guessed token (PAY-14)",
+    "return of another order (PAY-13)",
+    "card number instead of a customer (PAY-58)",
+];
+
+/// The kinds of attack that are taken as what they are: nothing new, or a reason to ask. What counts is what was shipped.
+pub(crate) const TAKEN: [&str; 2] = [
+    "GMO-PG: a reason to ask (PAY-39)",
+    "genuine message: once more (PAY-33)",
 ];
 
 pub(crate) fn stripe_says_paid(victim: &Value, key: &str, at: SystemTime) -> Result<Message, Failure> {
@@ -48,7 +97,7 @@ pub(crate) fn stripe_says_paid(victim: &Value, key: &str, at: SystemTime) -> Res
     let signature = stripe::signature_header(&SigningKeys::from_texts([key])?, at, body.as_bytes());
     Ok(Message {
         path: "/pay/stripe/notification",
-        header: Some(("Stripe-Signature", signature)),
+        headers: vec![("Stripe-Signature", signature)],
         body,
     })
 }
@@ -67,12 +116,12 @@ pub(crate) fn komoju_says_paid(victim: &Value, key: &str) -> Result<Message, Fai
     let signature = komoju::signature_header(&SigningKeys::from_texts([key])?, body.as_bytes());
     Ok(Message {
         path: "/pay/komoju/notification",
-        header: Some(("X-Komoju-Signature", signature)),
+        headers: vec![("X-Komoju-Signature", signature)],
         body,
     })
 }
 
-fn sbps_says_paid(victim: &Value, known: &Value) -> Result<Message, Failure> {
+pub(crate) fn sbps_says_paid(victim: &Value, known: &Value, key: &str) -> Result<Message, Failure> {
     let amount = victim["amount"].to_string();
     let mut fields = vec![
         ("pay_method", "credit3d2"),
@@ -85,12 +134,12 @@ fn sbps_says_paid(victim: &Value, known: &Value) -> Result<Message, Failure> {
         ("res_tracking_id", "80312789324672"),
         ("res_date", "20261123140000"),
     ];
-    let keys = SigningKeys::from_texts(["0123456789abcdef0123456789abcdef01234567"])?;
+    let keys = SigningKeys::from_texts([key])?;
     let hash = report_hash(&keys, Channel::Notification, &fields)?;
     fields.push(("sps_hashcode", &hash));
     Ok(Message {
         path: "/pay/sbps/notification",
-        header: None,
+        headers: Vec::new(),
         body: form_body(fields)?,
     })
 }
@@ -113,14 +162,14 @@ fn gmopg_says_paid(victim: &Value, known: &Value) -> Result<Message, Failure> {
     ])?;
     Ok(Message {
         path: "/pay/gmopg/notification",
-        header: None,
+        headers: Vec::new(),
         body,
     })
 }
 
 /// A genuine message that went over the line before: its body, and the header that signs it.
 fn captured(traffic: &Traffic) -> Option<Message> {
-    let seen = traffic.first("POST /pay/stripe/notification", "evt_forged")?;
+    let seen = traffic.first("POST /pay/stripe/notification", "amount_total", "evt_forged")?;
     let seen = String::from_utf8(seen).ok()?;
     let (head, rest) = seen.split_once("\r\n\r\n")?;
     let value = |name: &str| {
@@ -132,9 +181,41 @@ fn captured(traffic: &Traffic) -> Option<Message> {
     let length: usize = value("content-length")?.parse().ok()?;
     Some(Message {
         path: "/pay/stripe/notification",
-        header: Some(("Stripe-Signature", value("stripe-signature")?)),
+        headers: vec![("Stripe-Signature", value("stripe-signature")?)],
         body: rest.get(..length)?.to_owned(),
     })
+}
+
+/// The way back of a paid order, with the attempt of another one in the place of its own.
+fn returned(traffic: &Traffic, victim: &str) -> Option<String> {
+    let seen = traffic.first("GET /pay/stripe/return?", "attempt=", "card_number")?;
+    let line = String::from_utf8(seen.split(|byte| *byte == b'\r').next()?.to_vec()).ok()?;
+    let url = line.split(' ').nth(1)?;
+    let (before, rest) = url.split_once("attempt=")?;
+    let (_, after) = rest.split_once('&').unwrap_or((rest, ""));
+    Some(format!("{before}attempt={victim}&{after}"))
+}
+
+fn unsigned(message: &Message) -> Message {
+    let mut bare = message.signed(str::to_owned);
+    bare.headers.clear();
+    bare
+}
+
+/// `t=...,v1=...` up to the tag.
+fn without_tag(signature: &str) -> String {
+    let (before, _) = signature.split_once("v1=").unwrap_or((signature, ""));
+    format!("{before}v1=")
+}
+
+fn half_a_tag(signature: &str) -> String {
+    let (before, tag) = signature.split_once("v1=").unwrap_or((signature, ""));
+    format!("{before}v1={}", tag.get(..32).unwrap_or_default())
+}
+
+/// Was a message answered as if it were taken? SBPS is always answered with 200, and a word.
+pub(crate) fn taken(status: u16, answer: &str) -> bool {
+    status < 300 && !answer.starts_with("NG")
 }
 
 /// One attacker.
@@ -151,50 +232,122 @@ pub(crate) struct Attacker {
 impl Attacker {
     /// Every attack once.
     pub(crate) async fn round(&mut self) -> Result<(), Failure> {
-        let [stripe, komoju, sbps, gmopg] = self.victims.clone();
-        let now = SystemTime::now();
-        let guess = "whsec_aGuessOfSomebodyElse";
-        let mut unsigned = stripe_says_paid(&stripe, guess, now)?;
-        unsigned.header = None;
-        let old = now - Duration::from_secs(3600);
-        let mut messages = vec![
-            ("Stripe, unsigned", unsigned),
-            ("Stripe, signed with a guess", stripe_says_paid(&stripe, guess, now)?),
-            (
-                "Stripe, an hour old and signed with a guess",
-                stripe_says_paid(&stripe, guess, old)?,
-            ),
-            (
-                "KOMOJU, signed with a guess",
-                komoju_says_paid(&komoju, "a-guess-of-somebody-else-0123456789")?,
-            ),
-            ("SBPS, hashed with a guess", sbps_says_paid(&sbps, &self.known)?),
-            ("GMO-PG, a reason to ask", gmopg_says_paid(&gmopg, &self.known)?),
-        ];
+        let mut messages = self.forged()?;
         if let Some(genuine) = captured(&self.traffic) {
-            let path = "/pay/komoju/notification";
-            let (header, body) = (genuine.header.clone(), genuine.body.clone());
-            messages.push(("message of another gateway", Message { path, header, body }));
-            messages.push(("genuine message, once more", genuine));
+            messages.extend(self.altered(genuine)?);
         }
         for (kind, message) in messages {
-            let (status, answer) = self.send(message).await?;
-            // SBPS is answered with 200 and a word.
-            self.count(kind, status < 300 && !answer.starts_with("NG"));
+            let large = message.body.len() > 100_000;
+            match self.send(message).await {
+                Ok((status, answer)) => self.count(kind, taken(status, &answer)),
+                // The store hangs up before all of it was sent.
+                Err(_) if large => self.count(kind, false),
+                Err(error) => return Err(error),
+            }
         }
+        self.by_the_browser().await
+    }
+
+    /// Messages made without the keys.
+    fn forged(&self) -> Result<Vec<(&'static str, Message)>, Failure> {
+        let [stripe, komoju, sbps, gmopg] = &self.victims;
+        let now = SystemTime::now();
+        let (guess, other) = ("whsec_aGuessOfSomebodyElse", "a-guess-of-somebody-else-0123456789");
+        let paid = stripe_says_paid(stripe, guess, now)?;
+        let old = now - Duration::from_secs(3600);
+        let captured = komoju_says_paid(komoju, other)?;
+        let expired = paid.body.replace("session.completed", "session.expired");
+        let failed = captured.body.replace("captured", "failed");
+        let nested = "[".repeat(30_000);
+        Ok(vec![
+            ("Stripe: unsigned (PAY-18)", unsigned(&paid)),
+            ("a body of a megabyte (PAY-61)", paid.saying(" ".repeat(1 << 20))),
+            ("a body that nests 30,000 deep (PAY-63)", paid.saying(nested)),
+            ("forged failure, Stripe (PAY-17)", paid.saying(expired)),
+            ("forged failure, KOMOJU (PAY-17)", captured.saying(failed)),
+            ("Stripe: signed with a guess (PAY-18)", paid),
+            (
+                "Stripe: an hour old, signed with a guess (PAY-33)",
+                stripe_says_paid(stripe, guess, old)?,
+            ),
+            ("KOMOJU: signed with a guess (PAY-18)", captured),
+            (
+                "SBPS: hashed with a guess (PAY-18)",
+                sbps_says_paid(sbps, &self.known, "0123456789abcdef0123456789abcdef01234567")?,
+            ),
+            ("GMO-PG: a reason to ask (PAY-39)", gmopg_says_paid(gmopg, &self.known)?),
+        ])
+    }
+
+    /// What can be done with a genuine message that was overheard.
+    fn altered(&self, genuine: Message) -> Result<Vec<(&'static str, Message)>, Failure> {
+        let victim = &self.victims[0];
+        let body = &genuine.body;
+        let said = |name: &str| -> Option<String> {
+            let (_, rest) = body.split_once(&format!("\"{name}\":"))?;
+            let value = rest.trim_start().split([',', '}']).next()?;
+            Some(value.trim_matches('"').to_owned())
+        };
+        let (amount, attempt) = (said("amount_total"), said("attempt_id"));
+        let amount = amount.ok_or("a genuine message without an amount")?;
+        let attempt = attempt.ok_or("a genuine message without an attempt")?;
+        let dearer = body.replace(&amount, &format!("{amount}0"));
+        let another = body.replace(&attempt, text(victim, "attempt")?);
+        let mut elsewhere = genuine.signed(str::to_owned);
+        elsewhere.path = "/pay/komoju/notification";
+        let signature = genuine
+            .headers
+            .first()
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default();
+        Ok(vec![
+            ("genuine message: no tag (PAY-19)", genuine.signed(without_tag)),
+            ("genuine message: half a tag (PAY-19)", genuine.signed(half_a_tag)),
+            ("genuine message: another amount (PAY-25)", genuine.saying(dearer)),
+            ("genuine message: another order (PAY-27)", genuine.saying(another)),
+            ("genuine message: another gateway's address (PAY-32)", elsewhere),
+            (
+                "genuine message: two signatures (PAY-57)",
+                genuine.and("Stripe-Signature", &signature),
+            ),
+            (
+                "genuine message: said to be compressed (PAY-62)",
+                genuine.and("Content-Encoding", "gzip"),
+            ),
+            ("genuine message: once more (PAY-33)", genuine),
+        ])
+    }
+
+    /// What comes through the browser.
+    async fn by_the_browser(&mut self) -> Result<(), Failure> {
         // A return that nobody was sent on, with card fields that no store wants to see.
         let fields = "card_number=4111111111111111&cvc=123";
-        for (gateway, victim) in ["stripe", "komoju", "sbps", "gmopg"].iter().zip(&self.victims.clone()) {
-            let attempt = text(victim, "attempt")?;
-            let state = "0".repeat(32);
-            let url = format!(
-                "{}/pay/{gateway}/return?attempt={attempt}&state={state}&{fields}",
-                self.store
-            );
-            let page = self.client.get(url).send().await?.text().await?;
-            self.count("return with a guessed token", !page.contains("Unknown"));
+        for (gateway, victim) in ["stripe", "komoju", "sbps", "gmopg"].iter().zip(self.victims.clone()) {
+            let (attempt, state) = (text(&victim, "attempt")?, "0".repeat(32));
+            for way in ["return", "cancel"] {
+                let url = format!("/pay/{gateway}/{way}?attempt={attempt}&state={state}&{fields}");
+                let (_, page) = self.visit(&url).await?;
+                self.count("return with a guessed token (PAY-14)", !page.contains("Unknown"));
+            }
         }
+        // The way back of an order that was paid, with another order in it.
+        let [victim, ..] = &self.victims;
+        if let Some(url) = returned(&self.traffic, text(victim, "attempt")?) {
+            let (_, page) = self.visit(&url).await?;
+            self.count("return of another order (PAY-13)", !page.contains("Unknown"));
+        }
+        let order = "/buy?gateway=stripe&order=DRILL-CARD&amount=100&customer=4111111111111111";
+        let answer = self.client.post(format!("{}{order}", self.store)).send().await?;
+        self.count(
+            "card number instead of a customer (PAY-58)",
+            answer.status().as_u16() != 400,
+        );
         Ok(())
+    }
+
+    async fn visit(&self, url: &str) -> Result<(u16, String), Failure> {
+        let answer = self.client.get(format!("{}{url}", self.store)).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
     }
 
     async fn send(&self, message: Message) -> Result<(u16, String), Failure> {
@@ -210,7 +363,7 @@ impl Attacker {
 
 pub(crate) async fn send(client: &reqwest::Client, store: &str, message: Message) -> Result<(u16, String), Failure> {
     let mut request = client.post(format!("{store}{}", message.path)).body(message.body);
-    if let Some((name, value)) = message.header {
+    for (name, value) in message.headers {
         request = request.header(name, value);
     }
     let answer = request.send().await?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::account::Account;
-use super::attack::{self, Attacker, REFUSED, Tally};
+use super::attack::{self, Attacker, REFUSED, TAKEN, Tally, taken};
 use super::cards::{self, Card};
 use super::child::{Process, text};
 use super::search::{Found, Search};
@@ -28,6 +28,8 @@ const OPEN_AT_THE_STOP: usize = 20;
 /// After so many paid orders somebody notices something.
 const NOTICED: usize = 280;
 const SHOPPERS: usize = 8;
+/// The operator's. The store knows it only while a command of the operator's runs.
+const CHECKPOINT_KEY: &str = "the checkpoint key, kept by the operator and nobody else";
 const GATEWAYS: [&str; 4] = ["stripe", "komoju", "sbps", "gmopg"];
 
 struct Stage {
@@ -85,7 +87,8 @@ pub(crate) async fn run() -> Result<bool, Failure> {
     }
     let victims: [Value; VICTIMS] = victims.try_into().map_err(|_| "as many victims as gateways")?;
     let attacker = Attacker {
-        client: client()?,
+        // A connection on which the store hung up is not used again.
+        client: builder().pool_max_idle_per_host(0).build()?,
         store: stage.front.clone(),
         victims: victims.clone(),
         known: line.known.clone(),
@@ -113,8 +116,8 @@ pub(crate) async fn run() -> Result<bool, Failure> {
     stage.over.store(true, Ordering::SeqCst);
     let tally = attacks.await??;
     stage.sold(&account, &tally).await?;
-    let proof = line.checkpoint.clone();
-    let verified = stage.store.ask("verify", json!({"checkpoint": proof})).await?;
+    stage.close(&account).await?;
+    let verified = stage.verify(&line).await?;
     account.held(
         true,
         &format!(
@@ -327,13 +330,11 @@ impl Stage {
         });
         account.held(same, "as JSON, CSV and HTML it is the same byte for byte when repeated");
 
-        let key = "the checkpoint key, kept by the operator and nobody else";
-        let made = self.store.ask("checkpoint", json!({"key": key})).await?;
+        let made = self.store.ask("checkpoint", json!({"key": CHECKPOINT_KEY})).await?;
         line.checkpoint = made.as_str().map(str::to_owned).ok_or("no checkpoint")?;
-        let checkpoint: Checkpoint = line.checkpoint.parse()?;
-        let verified = self.store.ask("verify", json!({"checkpoint": line.checkpoint})).await?;
+        let verified = self.verify(line).await?;
         account.held(
-            checkpoint.is_genuine(&CheckpointKey::new(key)?),
+            Checkpoint::read(&line.checkpoint, &CheckpointKey::new(CHECKPOINT_KEY)?).is_ok(),
             &format!(
                 "the chain of {} records is whole; a checkpoint was taken away",
                 verified["records"]
@@ -355,9 +356,20 @@ impl Stage {
             &format!("{refused} checkouts were refused meanwhile, {slipped} got through"),
         );
         for (order, onward) in waiting.iter().enumerate().take(VICTIMS) {
-            self.pay(order, onward).await?;
+            // A form that was signed with the old key is refused at the gateway: the shopper loads the checkout again.
+            let again = match onward.fields {
+                Some(_) => self.buy(order).await?,
+                None => None,
+            };
+            self.pay(order, again.as_ref().unwrap_or(onward)).await?;
         }
         Ok(())
+    }
+
+    /// The chain, held against the checkpoint that was taken away.
+    async fn verify(&self, line: &Line) -> Result<Value, Failure> {
+        let with = json!({"checkpoint": line.checkpoint, "key": CHECKPOINT_KEY});
+        self.store.ask("verify", with).await
     }
 
     /// The keys may be known to somebody: their word alone counts for nothing, and then they are changed.
@@ -366,35 +378,68 @@ impl Stage {
             .ask("ask first", json!({"reason": "the keys may be known"}))
             .await?;
         let keys = &line.known["keys"];
-        let [stripe, komoju, ..] = victims;
-        let forged = || -> Result<[attack::Message; 2], Failure> {
+        let [stripe, komoju, sbps, _] = victims;
+        let forged = || -> Result<[attack::Message; 3], Failure> {
             Ok([
                 attack::stripe_says_paid(stripe, text(keys, "stripe")?, SystemTime::now())?,
                 attack::komoju_says_paid(komoju, text(keys, "komoju")?)?,
+                attack::sbps_says_paid(sbps, &line.known, text(keys, "sbps")?)?,
             ])
         };
-        let mut taken = Vec::new();
+        let mut all_taken = true;
         for message in forged()? {
-            taken.push(attack::send(&self.client, &self.front, message).await?.0);
+            let (status, answer) = attack::send(&self.client, &self.front, message).await?;
+            all_taken &= taken(status, &answer);
         }
         self.store.ask("sweep", Value::Null).await?;
         tokio::time::sleep(Duration::from_millis(100)).await;
         let shipped = self.shipped().await?;
         let none = (0..VICTIMS).all(|order| !shipped.contains_key(&name(order)));
         account.held(
-            none && taken == [200, 200],
-            "asking first: two messages signed with the right keys settle nothing by themselves",
+            none && all_taken,
+            "asking first: three messages signed with the right keys settle nothing by themselves",
         );
         let fresh = self.gateways.ask("rotate", json!({"store": self.front})).await?;
         self.store.ask("rotate", fresh).await?;
         self.gateways.ask("quiet", Value::Null).await?;
-        let mut refused = Vec::new();
+        let mut none_taken = true;
         for message in forged()? {
-            refused.push(attack::send(&self.client, &self.front, message).await?.0);
+            let (status, answer) = attack::send(&self.client, &self.front, message).await?;
+            none_taken &= !taken(status, &answer);
         }
         account.held(
-            refused.iter().all(|status| *status >= 400),
-            "signing keys changed (Stripe, KOMOJU; the played SBPS and GMO-PG cannot); the old ones are refused",
+            none_taken,
+            "the keys of all four gateways changed; what the old ones sign is refused",
+        );
+        Ok(())
+    }
+
+    /// The end of the day: some are still on a payment page, and nobody is to pay any more.
+    async fn close(&self, account: &Account) -> Result<(), Failure> {
+        let mut left = Vec::new();
+        for order in 0..GATEWAYS.len() {
+            // Behind those that were refused in the morning.
+            let onward = self.buy(ORDERS + GATEWAYS.len() + order).await?;
+            left.push(onward.ok_or("the store is stopped already")?);
+        }
+        let turned = self.store.ask("stop", json!({"reason": "the drill is over"})).await?;
+        let expired = self.store.ask("expire", Value::Null).await?;
+        let count = |name: &str| expired[name].as_u64().unwrap_or_default();
+        let mut closed = 0;
+        for onward in &left {
+            closed += u64::from(self.pay(0, onward).await.is_err());
+        }
+        account.held(
+            turned["open"] == 4
+                && count("closed") + count("cannot") == 4
+                && count("failed") == 0
+                && count("closed") > 0
+                && closed == count("closed"),
+            &format!(
+                "stopped again: of 4 open payment pages {} were closed and take no card any more; {} gateways cannot close one",
+                count("closed"),
+                count("cannot")
+            ),
         );
         Ok(())
     }
@@ -517,15 +562,11 @@ impl Stage {
         account.held(each, &format!("the gateways' own books say the same: {books}"));
         for (kind, (all, taken)) in tally {
             let text = format!("attack: {kind}: {all} times, {taken} of them answered as taken");
-            if REFUSED.contains(kind) || kind.starts_with("return") {
-                account.held(*taken == 0, &text);
-            } else {
-                // Taken as what they are: nothing new, or a reason to ask. What counts is what was shipped.
-                account.note(&text);
-            }
+            account.held(*taken == 0 || TAKEN.contains(kind), &text);
         }
+        let tried = |kind: &&str| tally.get(kind).is_some_and(|(all, _)| *all > 0);
         account.held(
-            tally.len() == REFUSED.len() + 3,
+            REFUSED.iter().all(tried) && TAKEN.iter().all(tried) && tally.len() == REFUSED.len() + TAKEN.len(),
             "every kind of attack was tried, and shipped nothing",
         );
         Ok(())
@@ -645,11 +686,14 @@ fn address(origin: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn client() -> Result<reqwest::Client, Failure> {
-    Ok(reqwest::Client::builder()
+    Ok(builder().build()?)
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(PATIENCE)
-        .build()?)
 }
 
 fn millis() -> u64 {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use kessai::charset::form_body;
 use kessai::mock::Clock;
-use kessai::mock::gmopg::MockGmoPg;
+use kessai::mock::gmopg::{self, MockGmoPg};
 use kessai::mock::komoju::{self, MockKomoju};
-use kessai::mock::sbps::{Landed as Posted, MockSbps};
+use kessai::mock::sbps::{self, Landed as Posted, MockSbps};
 use kessai::mock::stripe::{self, Landed, MockStripe};
 use serde_json::{Value, json};
 
@@ -54,8 +54,8 @@ impl Played {
         self.gmopg
             .merchant()
             .notify_at(&format!("{store}/pay/gmopg/notification"))?;
-        let keys = self.rotate(store)?;
         let (sbps, gmopg) = (self.sbps.merchant(), self.gmopg.merchant());
+        let keys = self.keys(store, &sbps, &gmopg)?;
         let origin = |url: &url::Url| url.origin().ascii_serialization();
         Ok(json!({
             "keys": keys,
@@ -63,16 +63,21 @@ impl Played {
             "komoju": {"origin": origin(self.komoju.base_url()), "key": self.komoju.merchant().api_key()},
             "sbps": {
                 "origin": origin(self.sbps.base_url()), "form": self.sbps.form_url(), "api": self.sbps.api_url(),
-                "merchant": sbps.merchant_id(), "service": sbps.service_id(), "key": sbps.hash_key(), "password": sbps.api_password(),
+                "merchant": sbps.merchant_id(), "service": sbps.service_id(),
             },
             "gmopg": {
-                "origin": origin(self.gmopg.base_url()), "shop": gmopg.shop_id(), "pass": gmopg.shop_pass(), "config": gmopg.config_id(),
+                "origin": origin(self.gmopg.base_url()), "shop": gmopg.shop_id(), "config": gmopg.config_id(),
             },
         }))
     }
 
-    /// Other signing keys from now on, where a gateway signs and its key can be changed. The old ones sign nothing any more.
+    /// Other keys from now on, at each gateway. The old ones sign nothing and open nothing any more.
     fn rotate(&self, store: &str) -> Result<Value, Failure> {
+        let (sbps, gmopg) = (self.sbps.merchant().change_keys(), self.gmopg.merchant().change_pass());
+        self.keys(store, &sbps, &gmopg)
+    }
+
+    fn keys(&self, store: &str, sbps: &sbps::Merchant, gmopg: &gmopg::Merchant) -> Result<Value, Failure> {
         let stripe = self
             .stripe
             .merchant()
@@ -81,7 +86,10 @@ impl Played {
             .komoju
             .merchant()
             .add_endpoint(&format!("{store}/pay/komoju/notification"))?;
-        let keys = json!({"stripe": stripe.secret(), "komoju": komoju.secret()});
+        let keys = json!({
+            "stripe": stripe.secret(), "komoju": komoju.secret(),
+            "sbps": sbps.hash_key(), "sbps_api": sbps.api_password(), "gmopg": gmopg.shop_pass(),
+        });
         let before = self
             .endpoints
             .lock()

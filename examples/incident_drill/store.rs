@@ -97,6 +97,10 @@ impl Store {
                     .await?;
                 Ok(json!({"checks": check.checks.len()}))
             }
+            "expire" => {
+                let report = cashier.expire_open().await?;
+                Ok(json!({"closed": report.closed.len(), "cannot": report.cannot.len(), "failed": report.failed.len()}))
+            }
             "rotate" => self.rotate(&open, operator, &with).await,
             "report" => open.report(&with).await,
             "checkpoint" => {
@@ -104,11 +108,9 @@ impl Store {
                 Ok(json!(cashier.checkpoint(&key).await?.to_string()))
             }
             "verify" => {
-                let checkpoint = match text(&with, "checkpoint") {
-                    Ok(line) => Some(line.parse::<Checkpoint>()?),
-                    Err(_) => None,
-                };
-                match cashier.verify(checkpoint.as_ref()).await? {
+                let key = CheckpointKey::new(text(&with, "key")?)?;
+                let checkpoint = Checkpoint::read(text(&with, "checkpoint")?, &key)?;
+                match cashier.verify(Some(&checkpoint)).await? {
                     ChainCheck::Intact { head, exposed } => Ok(json!({"records": head.count, "exposed": exposed})),
                     ChainCheck::Broken(at) => Err(at.to_string().into()),
                     _ => Err("the check says nothing clear".into()),
@@ -183,7 +185,7 @@ impl Store {
     /// Other signing keys, and nothing else changes: the same ledger, the same addresses.
     async fn rotate(&self, open: &Open, operator: SwitchText, keys: &Value) -> Result<Value, Failure> {
         let cashier = build(&open.ledger, &open.settings, keys)?;
-        for gateway in [GatewayId::STRIPE, GatewayId::KOMOJU] {
+        for gateway in GATEWAYS {
             let attempt = open.ledger.attempts_after(0, kessai::ledger::Which::All, 1000).await?;
             let account = attempt
                 .iter()
@@ -262,18 +264,18 @@ fn build(ledger: &Arc<dyn Ledger>, settings: &Value, keys: &Value) -> Result<Cas
     let sbps = Sbps::builder(
         Environment::Sandbox,
         ShopId::new(of("sbps", "merchant")?, of("sbps", "service")?)?,
-        SigningKeys::from_texts([of("sbps", "key")?])?,
+        SigningKeys::from_texts([text(keys, "sbps")?])?,
         addresses("sbps")?,
     )
     .methods(["credit3d2"])
-    .api(ApiKey::new(of("sbps", "password")?)?)
+    .api(ApiKey::new(text(keys, "sbps_api")?)?)
     .api_endpoint(of("sbps", "api")?)
     .form_url(of("sbps", "form")?)
     .item_name("お茶と道具")
     .build()?;
     let gmopg = GmoPg::builder(
         MerchantAccount::new(of("gmopg", "shop")?)?,
-        ApiKey::new(of("gmopg", "pass")?)?,
+        ApiKey::new(text(keys, "gmopg")?)?,
         of("gmopg", "config")?,
         Environment::Sandbox,
         addresses("gmopg")?,
@@ -327,7 +329,10 @@ async fn buy(State(store): State<Store>, Query(query): Query<BTreeMap<String, St
     };
     let request = match request() {
         Ok(request) => request,
-        Err(error) => return failed(&error),
+        Err(error) => {
+            tracing::warn!("no such order: {error}");
+            return StatusCode::BAD_REQUEST.into_response();
+        }
     };
     match open.cashier.open(&request, &gateway).await {
         Ok(checkout) => axum::response::IntoResponse::into_response(checkout.redirect),

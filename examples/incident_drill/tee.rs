@@ -79,14 +79,26 @@ impl Traffic {
         direction
     }
 
-    /// The first direction that begins so and does not hold that.
-    pub(crate) fn first(&self, beginning: &str, without: &str) -> Option<Vec<u8>> {
+    /// The first message that begins so, holds this and does not hold that. Several may share a connection.
+    pub(crate) fn first(&self, beginning: &str, with: &str, without: &str) -> Option<Vec<u8>> {
         let directions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         directions.iter().find_map(|direction| {
             let bytes = direction.lock().unwrap_or_else(PoisonError::into_inner);
-            let fits = bytes.starts_with(beginning.as_bytes())
-                && !bytes.windows(without.len()).any(|window| window == without.as_bytes());
-            fits.then(|| bytes.clone())
+            let places = |text: &str| -> Vec<usize> {
+                let fits = |(at, window): (usize, &[u8])| (window == text.as_bytes()).then_some(at);
+                bytes.windows(text.len()).enumerate().filter_map(fits).collect()
+            };
+            let begins = places(beginning);
+            if begins.is_empty() {
+                return None;
+            }
+            let ends = begins.iter().skip(1).copied().chain([bytes.len()]);
+            let holds =
+                |message: &[u8], text: &str| message.windows(text.len()).any(|window| window == text.as_bytes());
+            begins.iter().zip(ends).find_map(|(begin, end)| {
+                let message = bytes.get(*begin..end)?;
+                (holds(message, with) && !holds(message, without)).then(|| message.to_vec())
+            })
         })
     }
 

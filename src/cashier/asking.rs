@@ -1,7 +1,8 @@
 //! Asking the gateway: one question per attempt at a time, and a budget, so that nobody outside can make us ask without
 //! bounds (PAY-64). What the answer means is decided at the same gate as everything else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -66,7 +67,8 @@ pub(super) struct Asking {
 
 #[derive(Default)]
 struct State {
-    in_flight: HashSet<AttemptReference>,
+    /// Each with whether a message came while it was being asked about.
+    in_flight: HashMap<AttemptReference, bool>,
     last: HashMap<AttemptReference, SystemTime>,
     seconds: HashMap<GatewayId, (SystemTime, u32)>,
 }
@@ -85,11 +87,23 @@ impl Asking {
     /// Takes the turn to ask about an attempt, if nobody has it. It is given back when the ticket is dropped, also when
     /// the caller's future is.
     fn turn(&self, attempt: &AttemptReference) -> Option<Turn<'_>> {
-        let taken = self.state().in_flight.insert(attempt.clone());
-        taken.then(|| Turn {
-            asking: self,
-            attempt: attempt.clone(),
-        })
+        match self.state().in_flight.entry(attempt.clone()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => {
+                free.insert(false);
+                Some(Turn {
+                    asking: self,
+                    attempt: attempt.clone(),
+                })
+            }
+        }
+    }
+
+    /// A message came. If a question is under way its answer may be older.
+    fn heard(&self, attempt: &AttemptReference) {
+        if let Some(heard) = self.state().in_flight.get_mut(attempt) {
+            *heard = true;
+        }
     }
 
     /// Counts a question that a browser caused. False if it is one too many.
@@ -147,6 +161,17 @@ struct Turn<'a> {
     attempt: AttemptReference,
 }
 
+impl Turn<'_> {
+    /// Did a message come since the turn was taken?
+    fn heard(&self) -> bool {
+        self.asking
+            .state()
+            .in_flight
+            .get(&self.attempt)
+            .is_some_and(|heard| *heard)
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.asking.state().in_flight.remove(&self.attempt);
@@ -166,7 +191,7 @@ impl Cashier {
     /// Asks about an attempt, unless somebody is asking already, and applies the answer.
     pub(super) async fn ask(&self, attempt: &StoredAttempt) -> Result<Answer, StoreError> {
         let reference = attempt.reference();
-        let Some(_turn) = self.0.asking.turn(reference) else {
+        let Some(turn) = self.0.asking.turn(reference) else {
             return Ok(Answer::NotAsked);
         };
         let Some(gateway) = self.gateway(&attempt.expected.gateway) else {
@@ -183,11 +208,14 @@ impl Cashier {
         };
         let answered = matches!(answer, Answer::Applied(applied) if decides(applied));
         let now = self.now();
-        // What the answer changed decides when to ask again.
-        let next = match self.0.ledger.attempt(reference).await? {
-            Some(attempt) => rules::next_ask(&attempt, now, &self.0.times),
-            None => None,
-        };
+        // What the answer changed decides when to ask again. A message that came meanwhile, here or on another node, may be
+        // newer than the answer: then it is due at once.
+        let next = self.0.ledger.attempt(reference).await?.and_then(|stored| {
+            let later = rules::next_ask(&stored, now, &self.0.times)?;
+            let made_due = stored.next_ask.filter(|_| stored.next_ask != attempt.next_ask);
+            let heard = turn.heard().then_some(now);
+            [made_due, heard, Some(later)].into_iter().flatten().min()
+        });
         self.0.ledger.asked(reference, &Asked { answered, next }, now).await?;
         Ok(answer)
     }
@@ -195,6 +223,7 @@ impl Cashier {
     /// Makes an attempt due for the next sweep.
     pub(super) async fn ask_soon(&self, attempt: &StoredAttempt) -> Result<(), StoreError> {
         let now = self.now();
+        self.0.asking.heard(attempt.reference());
         if attempt.next_ask.is_some_and(|next| next <= now) {
             return Ok(());
         }
@@ -230,7 +259,14 @@ mod tests {
         assert!(asking.turn(&one).is_none());
         assert!(asking.turn(&other).is_some());
         drop(turn);
-        assert!(asking.turn(&one).is_some());
+        let turn = asking.turn(&one).unwrap();
+        asking.heard(&other);
+        assert!(!turn.heard());
+        asking.heard(&one);
+        assert!(turn.heard(), "while it is asked about");
+        drop(turn);
+        asking.heard(&one);
+        assert!(!asking.turn(&one).unwrap().heard(), "before it was asked about");
     }
 
     #[test]

@@ -84,8 +84,7 @@ impl Cashier {
         })
     }
 
-    /// Checks the whole ledger, and holds it against a checkpoint of its. Check first that the checkpoint is
-    /// [genuine](Checkpoint::is_genuine).
+    /// Checks the whole ledger, and holds it against a checkpoint of its, [read](Checkpoint::read) with its key.
     pub async fn verify(&self, checkpoint: Option<&Checkpoint>) -> Result<ChainCheck, StoreError> {
         let check = ledger::verify(self.0.ledger.as_ref(), checkpoint).await?;
         self.tell_chain(check);

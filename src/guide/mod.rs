@@ -21,6 +21,9 @@ pub mod security_events {}
 #[doc = include_str!("peers.md")]
 pub mod peers {}
 
+#[doc = include_str!("threats.md")]
+pub mod threats {}
+
 #[doc = include_str!("chain.md")]
 pub mod chain {}
 

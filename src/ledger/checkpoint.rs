@@ -1,7 +1,6 @@
 //! How far the ledger went at a moment, under a key that is kept elsewhere.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac as _};
@@ -15,6 +14,9 @@ use crate::secret::CheckpointKey;
 /// It is one line of text. Send it to another machine regularly, also when nothing happened: it shows later that what was
 /// there then is still there. It says nothing about what came after it.
 ///
+/// A value of this type is genuine: it was made under a key, or read with the key under which it was made. There is no other
+/// way to one, so nothing is ever checked against a line that somebody else wrote.
+///
 /// ```
 /// use kessai::ledger::{Checkpoint, Head};
 /// use kessai::CheckpointKey;
@@ -24,8 +26,8 @@ use crate::secret::CheckpointKey;
 /// let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000);
 /// let line = Checkpoint::make(&key, Head::empty(), at).to_string();
 /// assert!(line.starts_with("kessai-checkpoint-1 0 "));
-/// let checkpoint: Checkpoint = line.parse()?;
-/// assert!(checkpoint.is_genuine(&key));
+/// let checkpoint = Checkpoint::read(&line, &key)?;
+/// assert_eq!(checkpoint.at(), at);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +37,19 @@ pub struct Checkpoint {
     tag: [u8; 32],
 }
 
-/// A line that is no checkpoint.
+/// A line that is no checkpoint, or not one of this key's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the line is not a checkpoint: kessai-checkpoint-1, count, digest, microseconds and tag, with one space between them"
-)]
-pub struct CheckpointError;
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The line has another form.
+    #[error(
+        "the line is not a checkpoint: kessai-checkpoint-1, count, digest, microseconds and tag, with one space between them"
+    )]
+    Form,
+    /// It was changed, or made under another key. It says nothing about the ledger; look for how it came to be.
+    #[error("the checkpoint was changed or made under another key: use the key it was made under, or an earlier line")]
+    Tag,
+}
 
 const WORD: &str = "kessai-checkpoint-1";
 
@@ -54,11 +63,12 @@ impl Checkpoint {
         Self { head, at_micros, tag }
     }
 
-    /// Was it made under this key? Only then does it say anything.
-    #[must_use]
-    pub fn is_genuine(&self, key: &CheckpointKey) -> bool {
-        let mac = keyed(key, &signed_text(&self.head, self.at_micros));
-        mac.is_some_and(|mac| mac.verify_slice(&self.tag).is_ok())
+    /// Reads a line that was made under this key. A line break at its end may be there.
+    pub fn read(line: &str, key: &CheckpointKey) -> Result<Self, CheckpointError> {
+        let read = Self::parse(line).ok_or(CheckpointError::Form)?;
+        let mac = keyed(key, &signed_text(&read.head, read.at_micros)).ok_or(CheckpointError::Tag)?;
+        mac.verify_slice(&read.tag).map_err(|_| CheckpointError::Tag)?;
+        Ok(read)
     }
 
     /// How far the ledger went.
@@ -73,6 +83,24 @@ impl Checkpoint {
         UNIX_EPOCH
             .checked_add(Duration::from_micros(self.at_micros))
             .unwrap_or(UNIX_EPOCH)
+    }
+
+    /// The parts of a line, of which nothing is known yet.
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.trim_end_matches(['\r', '\n']).split(' ');
+        if parts.next()? != WORD {
+            return None;
+        }
+        let number = |text: &str| {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+            text.parse::<u64>().ok().filter(|_| plain)
+        };
+        let count = number(parts.next()?)?;
+        let digest = Digest::from_hex(parts.next()?)?;
+        let at_micros = number(parts.next()?)?;
+        let tag = *Digest::from_hex(parts.next()?)?.as_bytes();
+        let head = Head { count, digest };
+        parts.next().is_none().then_some(Self { head, at_micros, tag })
     }
 }
 
@@ -93,32 +121,6 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-impl FromStr for Checkpoint {
-    type Err = CheckpointError;
-
-    fn from_str(text: &str) -> Result<Self, CheckpointError> {
-        let mut parts = text.trim_end_matches(['\r', '\n']).split(' ');
-        let mut next = || parts.next().ok_or(CheckpointError);
-        if next()? != WORD {
-            return Err(CheckpointError);
-        }
-        let number = |text: &str| {
-            let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-            text.parse::<u64>().ok().filter(|_| plain).ok_or(CheckpointError)
-        };
-        let count = number(next()?)?;
-        let digest = Digest::from_hex(next()?).ok_or(CheckpointError)?;
-        let at_micros = number(next()?)?;
-        let tag = Digest::from_hex(next()?).ok_or(CheckpointError)?;
-        if parts.next().is_some() {
-            return Err(CheckpointError);
-        }
-        let head = Head { count, digest };
-        let tag = *tag.as_bytes();
-        Ok(Self { head, at_micros, tag })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,20 +134,17 @@ mod tests {
         let own = key("the key that is kept on another machine");
         let head = Head::empty().then(5, None, "mode_changed", "{}");
         let line = Checkpoint::make(&own, head, UNIX_EPOCH + Duration::from_secs(7)).to_string();
-        let read: Checkpoint = line.parse().unwrap();
-        assert!(read.is_genuine(&own));
+        let read = Checkpoint::read(&line, &own).unwrap();
         assert_eq!((read.head(), read.at()), (head, UNIX_EPOCH + Duration::from_secs(7)));
-        assert!(!read.is_genuine(&key("another key that is kept somewhere")));
+        let other = key("another key that is kept somewhere");
+        assert_eq!(Checkpoint::read(&line, &other), Err(CheckpointError::Tag));
         for at in 0..line.len() {
             for with in ["0", "1", "9", "a", " ", ""] {
                 let changed = format!("{}{with}{}", &line[..at], &line[at + 1..]);
                 if changed == line {
                     continue;
                 }
-                let taken = changed
-                    .parse::<Checkpoint>()
-                    .is_ok_and(|changed| changed.is_genuine(&own));
-                assert!(!taken, "{changed}");
+                assert!(Checkpoint::read(&changed, &own).is_err(), "{changed}");
             }
         }
         for text in [
@@ -155,9 +154,9 @@ mod tests {
             &format!("{line} more"),
             &format!(" {line}"),
         ] {
-            assert_eq!(text.parse::<Checkpoint>(), Err(CheckpointError), "{text}");
+            assert_eq!(Checkpoint::read(text, &own), Err(CheckpointError::Form), "{text}");
         }
-        assert_eq!(format!("{line}\n").parse::<Checkpoint>(), Ok(read));
+        assert_eq!(Checkpoint::read(&format!("{line}\n"), &own), Ok(read));
     }
 
     #[test]

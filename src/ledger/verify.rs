@@ -39,7 +39,7 @@ const PAGE: usize = 500;
 /// ever have ten.
 const TRIES: u32 = 100;
 
-/// Walks the whole chain, holds it against a checkpoint that was found genuine, and the state against what the records tell.
+/// Walks the whole chain, holds it against a checkpoint, and the state against what the records tell.
 ///
 /// It reads everything, page by page: its time grows with the ledger, its memory does not. What others write in the meantime
 /// is not checked, and raises no alarm. What is kept and cannot be read is a [`Break`]; an error is a ledger that cannot be

@@ -95,6 +95,25 @@ fn minimal_pays_once_and_ships_once() {
 }
 
 #[test]
+fn own_gateway_passes_the_suite() {
+    let Some(program) = example("own_gateway") else { return };
+    let output = run(command(&program));
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{shown}{}", text(&output.stderr));
+    assert_eq!(shown.matches("FAILED").count(), 0, "{shown}");
+    assert_eq!(
+        shown.lines().filter(|line| line.starts_with("skipped  ")).count(),
+        2,
+        "{shown}"
+    );
+    assert!(
+        shown.lines().filter(|line| line.starts_with("held     ")).count() >= 40,
+        "{shown}"
+    );
+    assert!(shown.contains("messages accepted: "), "{shown}");
+}
+
+#[test]
 fn verify_only_accepts_the_genuine_message_and_refuses_four_others() {
     let Some(program) = example("verify_only") else { return };
     let output = run(command(&program));

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-const PAGES: [(&str, &str); 2] = [
+const THREATS: &str = include_str!("../../src/guide/threats.md");
+
+const PAGES: [(&str, &str); 3] = [
     ("src/guide/peers.md", include_str!("../../src/guide/peers.md")),
+    ("src/guide/threats.md", THREATS),
     ("README.md", include_str!("../../README.md")),
 ];
 
@@ -33,9 +36,10 @@ fn every_test_that_is_named_exists() {
             let Some((file, name)) = word.rsplit_once("::").filter(|(_, name)| name.contains('_')) else {
                 continue;
             };
+            let file = &file.replace("::", "/");
             let path = if file.starts_with("src/") {
-                file.to_owned()
-            } else if file.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                file.clone()
+            } else if file.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '/')) {
                 format!("tests/it/{file}.rs")
             } else {
                 continue;
@@ -62,6 +66,21 @@ fn is_public_function(root: &Path, module: &str, name: &str) -> bool {
     files
         .flatten()
         .any(|file| fs::read_to_string(file.path()).is_ok_and(|text| text.contains(&format!("pub fn {name}("))))
+}
+
+#[test]
+fn the_threat_model_has_every_attack_of_the_catalogue_once_each_with_a_test() {
+    let rows: Vec<&str> = THREATS.lines().filter(|line| line.starts_with("| PAY-")).collect();
+    assert_eq!(rows.len(), 70);
+    for (number, row) in (1..).zip(rows) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, stopped, shown] = cells[..] else {
+            panic!("{row}")
+        };
+        assert_eq!(id, format!("PAY-{number:02}"));
+        assert!(stopped.len() > 15, "{row}");
+        assert!(shown.contains("::"), "{row}");
+    }
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! SBPS through the whole desk: a shop with the API type, a shop without it, slips that are paid days later, and what a
 //! shopper could try.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use kessai::gateways::sbps::{Channel, Sbps};
 use kessai::ledger::{Ledger, RecordKind, StoredAttempt};
 use kessai::ledgers::MemoryLedger;
+use kessai::transport::{BoxFuture, CallLimits, Transport, TransportError};
 use kessai::{
     Callback, Cashier, CheckoutRequest, Clock, GatewayId, MerchantReference, OpenError, PaymentStatus, PostForm,
     Redirect, Standing, SweepPolicy, Trust,
@@ -147,6 +148,74 @@ async fn the_sweep_asks_as_soon_as_a_notification_named_the_payment() {
     let report = desk.cashier.sweep(&SweepPolicy::default()).await.unwrap();
     assert_eq!((report.asked, report.paid), (1, 1));
     assert_eq!(desk.paid_orders().await, 1);
+}
+
+/// A script before whose next answer something else happens.
+#[derive(Clone)]
+struct Meanwhile {
+    script: Scripted,
+    happens: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
+}
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile(..)")
+    }
+}
+
+impl Transport for Meanwhile {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        limits: CallLimits,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            let happens = self.happens.lock().unwrap().take();
+            if let Some(happens) = happens {
+                happens.await;
+            }
+            self.script.send(request, limits).await
+        })
+    }
+
+    fn pause(&self, wait: Duration) -> BoxFuture<'_, ()> {
+        self.script.pause(wait)
+    }
+}
+
+#[tokio::test]
+async fn a_notification_that_comes_while_the_gateway_is_asked_is_asked_about_at_once() {
+    for answered in [200, 500] {
+        let (script, happens) = (Scripted::new(), Arc::default());
+        let transport = Meanwhile {
+            script: script.clone(),
+            happens: Arc::clone(&happens),
+        };
+        let desk = Arc::new(Desk::of(
+            asking(&script).transport(Arc::new(transport)).build().unwrap(),
+        ));
+        let _ = desk.open(&tea("EC-1")).await;
+        let attempt = desk.attempt("EC-1").await;
+        let report = accepted(&attempt.expected);
+
+        // The question is older than the second notification, and so is its answer.
+        assert_eq!(desk.deliver(&report).await, "OK,");
+        let (other, news) = (Arc::clone(&desk), report.clone());
+        *happens.lock().unwrap() = Some(Box::pin(async move {
+            other.clock.advance(Duration::from_millis(200));
+            assert_eq!(other.deliver(&news).await, "OK,");
+        }));
+        script.answer(answered, credit("9", "9"));
+        let page = desk.come_back("return", &attempt, body(Channel::Return, &report)).await;
+        assert_ne!(page.standing, Standing::Paid);
+        assert!(happens.lock().unwrap().is_none(), "it was asked");
+        assert_eq!(desk.paid_orders().await, 0);
+
+        script.answer(200, credit("1", "2"));
+        let swept = desk.cashier.sweep(&SweepPolicy::default()).await.unwrap();
+        assert_eq!((swept.asked, swept.paid), (1, 1), "after {answered}");
+        assert_eq!(desk.paid_orders().await, 1);
+    }
 }
 
 #[tokio::test]

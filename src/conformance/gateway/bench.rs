@@ -1,156 +1,227 @@
-//! What somebody who wrote a gateway hands to the suite: the gateway, and messages as the real one would send them.
+//! What the author of a gateway has to provide: the gateway, genuine messages, and messages that are not.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::script::{Answer, Script};
+use super::{Answer, Case};
 use crate::callback::Callback;
 use crate::checkout::CheckoutRequest;
-use crate::gateway::Gateway;
+use crate::gateway::{Ack, Gateway};
 use crate::ledger::{ExpectedPayment, StoredAttempt};
+use crate::money::Money;
 use crate::payment::PaymentStatus;
+use crate::transport::Transport;
 
-/// Why a case cannot be tried at a gateway. It is part of the report, so it is a sentence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Skip(pub &'static str);
-
-/// A gateway on the bench.
+/// A gateway on the test bench. There are no default methods: what is not there has to be said.
 ///
-/// Messages are made here and not by the gateway under test: sign them with what the gateway's documents say, or take them from
-/// recorded traffic.
+/// Where a method gives `None` or an empty list, the cases that need it are skipped if [`skip`](Self::skip) says why, and
+/// fail if it does not.
 pub trait Bench: Send + Sync {
-    /// The gateway under test, sending through this script.
-    fn gateway(&self, script: &Script) -> Result<Arc<dyn Gateway>, String>;
+    /// Builds the gateway under test over the suite's transport. Called for each case.
+    fn gateway(&self, over: Arc<dyn Transport>) -> Result<Arc<dyn Gateway>, String>;
 
-    /// Texts that it may never print.
+    /// Why a case cannot be run here. A whole sentence: it is printed in the report.
+    fn skip(&self, case: Case) -> Option<&'static str>;
+
+    /// The time at which everything happens. Messages arrive then.
+    fn now(&self) -> SystemTime;
+
+    /// Every secret that is configured: keys, passwords. Searched for in all that prints.
     fn secrets(&self) -> Vec<String>;
 
-    /// An order that it takes.
-    fn request(&self, order: &str) -> Result<CheckoutRequest, String>;
+    /// How its messages are written.
+    fn style(&self) -> Style;
 
-    /// Orders that it has to refuse before anything is sent: what is wrong with each.
-    fn refused(&self) -> Vec<(&'static str, CheckoutRequest)>;
+    // ----- checkout -----
 
-    /// What the API answers when a page is asked for; nothing if the page is built without a call.
-    fn created(&self, expected: &ExpectedPayment) -> Option<Answer>;
+    /// A request that it takes, of at least 10 minor units.
+    fn request(&self) -> Result<CheckoutRequest, String>;
 
-    /// A message that the gateway sends to the store.
-    fn message(&self, about: &ExpectedPayment, says: Says, from: From, at: SystemTime) -> Result<Message, Skip>;
+    /// Requests that it does not take, each with its reason.
+    fn requests_to_refuse(&self) -> Result<Vec<(&'static str, CheckoutRequest)>, String>;
 
-    /// What the browser brings back; with `forged`, from somebody who does not have the key.
-    fn returned(&self, about: &ExpectedPayment, forged: bool) -> Result<Message, Skip>;
+    /// A request in a currency that it does not take; `None` if it takes every one.
+    fn request_in_a_foreign_currency(&self) -> Result<Option<CheckoutRequest>, String>;
 
-    /// What the API answers, one after the other, when it is asked about an attempt.
-    fn status(&self, about: &StoredAttempt, says: Says) -> Result<Vec<Answer>, Skip>;
+    /// Can an attempt of this name be sent to it? By the gateway's documents and not by its code here.
+    fn takes_reference(&self, text: &str) -> bool;
 
-    /// The attempt as the ledger has it when the gateway is asked: with the names that its messages bind. Without need for
-    /// them, the attempt as it is.
-    fn bound(&self, attempt: StoredAttempt) -> StoredAttempt {
-        attempt
-    }
+    /// The answers with which the gateway grants a checkout whose page is at this address; `None` if nothing is sent.
+    fn granted(&self, expected: &ExpectedPayment, page: &str) -> Option<Vec<Answer>>;
 
-    /// What a genuine message that says this is worth.
-    fn worth(&self, says: Says) -> Worth;
+    /// The path, with a leading `/`, of a hosted payment page on one of the gateway's origins.
+    fn page_path(&self) -> &'static str;
 
-    /// The replies: taken, to be sent again, refused.
-    fn acknowledgements(&self) -> [(u16, &'static [u8]); 3];
+    /// The attempt as the ledger knows it when the shopper has been sent on and the gateway has named what it names.
+    fn opened(&self, attempt: StoredAttempt) -> Result<StoredAttempt, String>;
+
+    // ----- callbacks -----
+
+    /// Genuine messages about the attempt, at least one of them about money that was taken.
+    fn genuine(&self, attempt: &StoredAttempt) -> Result<Vec<Message>, String>;
+
+    /// A message that is wrong in one way and right in every other; `None` if there is no such thing.
+    fn wrong(&self, attempt: &StoredAttempt, how: Wrong) -> Result<Option<Callback>, String>;
+
+    /// The message that the gateway would send with this body: signed as it signs. The body is a genuine one's with fields
+    /// left out, emptied or doubled.
+    fn signed(&self, body: &[u8]) -> Result<Callback, String>;
+
+    /// Why a message or a return that was changed like this may still say exactly the same; `None` if it has to be refused.
+    /// For instance: another header than the signed ones, or an escape that a hash over decoded values leaves open. Compare
+    /// what is signed, and allow nothing else: what is allowed here is not tested.
+    fn harmless(&self, genuine: &Callback, changed: &Callback) -> Option<&'static str>;
+
+    /// The exact reply that the gateway waits for.
+    fn reply(&self, ack: Ack) -> Reply;
+
+    // ----- the return -----
+
+    /// What the browser brings back, and what somebody else could.
+    fn returns(&self, attempt: &StoredAttempt) -> Result<Returns, String>;
+
+    // ----- status and abilities -----
+
+    /// The answers to one question about the attempt; `None` if there is no such answer.
+    fn answers(&self, attempt: &StoredAttempt, what: Asked) -> Result<Option<Vec<Answer>>, String>;
+
+    /// Every other documented state that a question can find, with the answers that say so. None of them is paid.
+    fn other_states(&self, attempt: &StoredAttempt) -> Result<Vec<(PaymentStatus, Vec<Answer>)>, String>;
+
+    /// An attempt on which the ability can be used, and the answers with which the gateway grants it; `None` if the gateway
+    /// does not have the ability.
+    fn grants(&self, attempt: &StoredAttempt, ability: Ability)
+    -> Result<Option<(StoredAttempt, Vec<Answer>)>, String>;
 }
 
-/// What a message or an answer says about an attempt.
+/// How a gateway's messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Says {
-    /// The whole amount was taken.
-    Paid,
-    /// A slip was issued, or something else that is not money yet.
-    Pending,
-    /// The payment failed.
-    Failed,
-    /// Another amount than the expected one was taken.
-    OtherAmount,
-    /// The whole amount was taken, of another attempt.
-    OtherAttempt,
-    /// A word for the state that is in no document.
-    UnknownWord,
-    /// It was taken, and how much is missing.
-    NoAmount,
+pub struct Style {
+    /// What a body is.
+    pub shape: Shape,
+    /// True if the fields may come in any order; false if another order is another message.
+    pub any_order: bool,
+    /// True if what the browser brings back is signed.
+    pub signed_return: bool,
+    /// The fields without which a message tells no amount; `a.b` for a field inside an object. Empty if no message proves
+    /// anything.
+    pub amount: &'static [&'static str],
 }
 
-/// Who made a message.
+/// What a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum From {
-    /// The gateway, for this store.
-    Gateway,
-    /// The gateway, for another of its merchants: a genuine signature under another key.
-    OtherMerchant,
-    /// The gateway, a day ago.
-    Yesterday,
+pub enum Shape {
+    /// One JSON object.
+    Json,
+    /// `a=1&b=2`.
+    Form,
 }
 
-/// What a genuine message is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
-    /// It is proven, and its events say this, in order. Nothing in it: it is proven and says nothing about any payment.
-    Proof(&'static [PaymentStatus]),
-    /// It is a reason to ask.
-    Hint,
-    /// It is refused.
-    Nothing,
-}
-
-/// A request as it comes to the store.
-#[derive(Clone, PartialEq, Eq)]
+/// A genuine message and what it has to say.
+#[derive(Clone, Debug)]
 pub struct Message {
-    /// The method.
-    pub method: http::Method,
-    /// Path and query.
-    pub target: String,
-    /// The headers, in order.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: Vec<u8>,
+    /// For the report.
+    pub name: &'static str,
+    /// As it arrives.
+    pub callback: Callback,
+    /// What has to come of it.
+    pub says: Says,
+}
+
+/// What a message has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Proven, with an event of each of these states and amounts, in order. None at all: it is about no payment.
+    Proven(Vec<(PaymentStatus, Option<Money>)>),
+    /// A hint about the attempt, and nothing more.
+    Hint,
+}
+
+/// In which way a message is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// Signed with a key that is not ours.
+    Key,
+    /// Signed with a key of ours whose time is over.
+    KeyOfThePast,
+    /// About another merchant, and signed as its messages are.
+    Merchant,
+    /// Signed too long ago.
+    Age,
+    /// Of the other environment.
+    Environment,
+}
+
+/// What the gateway waits for after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The content type, if it matters.
+    pub content_type: Option<&'static str>,
+    /// The body, byte for byte.
+    pub body: &'static [u8],
+}
+
+/// What comes back with the browser.
+#[derive(Clone, Debug)]
+pub struct Returns {
+    /// The shopper paid, or did what was to be done.
+    pub genuine: Callback,
+    /// The shopper gave up.
+    pub cancelled: Callback,
+    /// What nobody but a forger or a broken browser sends, each with its reason.
+    pub forged: Vec<(&'static str, Callback)>,
+}
+
+/// What a question finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Money that was taken, of the expected amount.
+    Paid,
+    /// The same with a word for the state that is in no document.
+    UnknownWord,
+    /// Money that was taken, and one minor unit less than expected.
+    LessMoney,
+    /// Money that was taken, and no word of how much.
+    NoAmount,
+    /// The same answer about somebody else's payment.
+    OtherOrder,
+}
+
+/// What only some gateways can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// [`Expire`](crate::Expire).
+    Expire,
+    /// [`Capture`](crate::Capture).
+    Capture,
+    /// [`Void`](crate::Void).
+    Void,
+    /// [`Refund`](crate::Refund).
+    Refund,
+}
+
+impl Ability {
+    pub(super) const ALL: [Self; 4] = [Self::Expire, Self::Capture, Self::Void, Self::Refund];
 }
 
 impl Message {
-    /// A posted body of this type.
+    /// A message.
     #[must_use]
-    pub fn post(mime: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            method: http::Method::POST,
-            target: "/pay/notification".to_owned(),
-            headers: vec![("content-type", mime.to_owned())],
-            body: body.into(),
-        }
-    }
-
-    /// With one more header.
-    #[must_use]
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    /// As the store sees it; nothing if no web server would take it.
-    pub(super) fn callback(&self, at: SystemTime) -> Option<Callback> {
-        let mut request = http::Request::builder().method(&self.method).uri(&self.target);
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        let request = request.body(Bytes::from(self.body.clone())).ok()?;
-        Callback::new(request, at).ok()
+    pub fn new(name: &'static str, callback: Callback, says: Says) -> Self {
+        Self { name, callback, says }
     }
 }
 
-/// It may hold a genuine signature: its size is shown.
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message")
-            .field("method", &self.method)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
+/// A request as data: for benches, which make many.
+pub fn arrives(
+    request: http::request::Builder,
+    body: impl Into<Bytes>,
+    received_at: SystemTime,
+) -> Result<Callback, String> {
+    let request = request.body(body.into()).map_err(crate::conformance::proofs::say)?;
+    Callback::new(request, received_at).map_err(crate::conformance::proofs::say)
 }

@@ -1,197 +1,169 @@
 //! What every [`Gateway`](crate::Gateway) has to do, as cases that anybody can run against their own.
 //!
-//! The one who wrote the gateway makes the messages ([`Bench`]); the suite breaks them in every way it knows and looks whether
-//! anything broken is believed. This crate runs it for every gateway of its own, in `tests/it/gateway_conformance`.
+//! The author of a gateway writes a [`Bench`]: how the gateway is built, what its genuine messages look like, how it signs.
+//! The suite changes, cuts, doubles, forges and replays them, loses answers, and reports what came of each case. It plays
+//! the network itself: nothing is sent, no runtime is needed.
+//!
+//! ```no_run
+//! use kessai::conformance::gateway::{Bench, suite};
+//!
+//! # async fn run(bench: &dyn Bench) -> Result<(), String> {
+//! let report = suite(bench).await;
+//! println!("{report}");
+//! report.result()
+//! # }
+//! ```
+//!
+//! `examples/own_gateway.rs` is a whole gateway with its bench.
+//!
+//! A case that does not apply is skipped with a written reason ([`Bench::skip`]); a case for which the bench has nothing and
+//! no reason fails. A report in which fewer than thirty messages were refused, or fewer refused than accepted, fails too.
 
+mod alter;
+mod asking;
 mod bench;
-mod callbacks;
-mod checkouts;
-mod questions;
-mod returns;
-mod script;
+mod doing;
+mod knowing;
+mod line;
+mod opening;
+mod planning;
+mod receiving;
+mod replying;
+mod report;
+mod returning;
+mod stand;
+mod tampering;
 
-use std::fmt;
-use std::time::{Duration, SystemTime};
-
-pub use self::bench::{Bench, From, Message, Says, Skip, Worth};
-pub use self::script::{Answer, Script};
-use crate::ledger::{ExpectedPayment, StoredAttempt};
+pub use self::bench::{Ability, Asked, Bench, Message, Reply, Returns, Says, Shape, Style, Wrong, arrives};
+pub use self::line::Answer;
+use self::report::Tally;
+pub use self::report::{Counts, Report, Verdict};
+use self::stand::{Found, Stand};
 use crate::transport::BoxFuture;
 
-/// How a case ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ended {
-    /// As it must.
-    Passed,
-    /// It cannot be tried here, and this is why.
-    Skipped(&'static str),
-    /// It did not, and this is what was found.
-    Failed(String),
-}
-
-/// What a run of the suite found.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Report {
-    /// Every case, in order.
-    pub cases: Vec<(&'static str, Ended)>,
-    /// How many messages and answers were believed.
-    pub accepted: usize,
-    /// How many were refused, or believed no more than a hint.
-    pub refused: usize,
-}
-
-impl Report {
-    /// Did nothing fail?
-    #[must_use]
-    pub fn passed(&self) -> bool {
-        !self.cases.iter().any(|(_, ended)| matches!(ended, Ended::Failed(_)))
+/// Runs every case and tells of all of them.
+pub async fn suite(bench: &dyn Bench) -> Report {
+    let tally = Tally::default();
+    let mut cases = Vec::with_capacity(Case::ALL.len());
+    for case in Case::ALL.iter().copied() {
+        cases.push((case, verdict(bench, &tally, case).await));
     }
-
-    /// The cases that were skipped, and why.
-    pub fn skipped(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.cases.iter().filter_map(|(name, ended)| match ended {
-            Ended::Skipped(why) => Some((*name, *why)),
-            _ => None,
-        })
+    Report {
+        cases,
+        counts: tally.counts(),
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, ended) in &self.cases {
-            match ended {
-                Ended::Passed => writeln!(f, "passed   {name}")?,
-                Ended::Skipped(why) => writeln!(f, "skipped  {name}: {why}")?,
-                Ended::Failed(found) => writeln!(f, "FAILED   {name}: {found}")?,
-            }
-        }
-        write!(f, "{} messages accepted, {} refused", self.accepted, self.refused)
+/// Runs one case alone.
+pub async fn one(bench: &dyn Bench, case: Case) -> Verdict {
+    verdict(bench, &Tally::default(), case).await
+}
+
+async fn verdict(bench: &dyn Bench, tally: &Tally, case: Case) -> Verdict {
+    match bench.skip(case) {
+        Some(why) if why.trim().len() >= SHORTEST_REASON => return Verdict::Skipped(why),
+        Some(_) => return Verdict::Failed("it is skipped without a reason worth the name".to_owned()),
+        None => {}
+    }
+    let found = match Stand::new(bench, tally) {
+        Ok(stand) => run(case, &stand).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(()) => Verdict::Held,
+        Err(found) => Verdict::Failed(found),
     }
 }
 
-/// A case that could not be tried, or that found something.
-enum Stopped {
-    Skip(Skip),
-    Found(String),
-}
-
-impl std::convert::From<Skip> for Stopped {
-    fn from(skip: Skip) -> Self {
-        Self::Skip(skip)
-    }
-}
-
-impl std::convert::From<String> for Stopped {
-    fn from(found: String) -> Self {
-        Self::Found(found)
-    }
-}
-
-/// How many messages a case had believed and refused.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    accepted: usize,
-    refused: usize,
-}
-
-type Tried = Result<Count, Stopped>;
-type Case = for<'a> fn(&'a dyn Bench) -> BoxFuture<'a, Tried>;
+/// "does not apply" is no reason.
+const SHORTEST_REASON: usize = 20;
 
 macro_rules! cases {
-    ($($topic:ident: $($name:ident),+;)+) => {
-        const CASES: &[(&str, Case)] = &[$($((stringify!($name), |bench| Box::pin($topic::$name(bench)))),+),+];
+    ($($topic:ident: $($case:ident = $name:ident),+;)+) => {
+        /// One case of the suite.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Case {
+            $($(
+                #[doc = concat!("`", stringify!($name), "`")]
+                $case
+            ),+),+
+        }
+
+        impl Case {
+            /// Every case, in the order in which they are run.
+            pub const ALL: &'static [Self] = &[$($(Self::$case),+),+];
+
+            /// What has to be true, as a sentence.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($(Self::$case => stringify!($name)),+),+
+                }
+            }
+        }
+
+        fn run<'a>(case: Case, stand: &'a Stand<'_>) -> BoxFuture<'a, Found> {
+            match case {
+                $($(Case::$case => Box::pin($topic::$name(stand))),+),+
+            }
+        }
     };
 }
 
 cases! {
-    checkouts:
-        it_says_the_same_of_itself_and_prints_no_secret,
-        its_own_check_passes,
-        what_it_cannot_take_is_refused_before_anything_is_sent,
-        a_checkout_carries_its_attempt_and_leads_to_an_allowed_page,
-        another_request_than_the_one_written_down_is_refused,
-        a_lost_or_broken_answer_to_a_checkout_is_unknown;
-    callbacks:
-        a_genuine_message_is_worth_what_it_must_be,
-        a_changed_byte_is_refused_or_changes_nothing,
-        a_message_cut_short_or_lengthened_is_refused_or_says_the_same,
-        a_header_that_is_missing_empty_or_doubled_is_refused_or_changes_nothing,
-        a_field_that_is_missing_empty_or_doubled_is_refused_or_changes_nothing,
-        a_message_for_another_merchant_is_no_proof,
-        a_message_of_yesterday_is_refused,
-        nothing_at_all_is_refused,
-        an_unknown_word_is_never_money,
-        acknowledgements_are_exact,
-        receiving_asks_nobody;
-    returns:
-        a_return_names_its_attempt_and_nothing_else,
-        a_forged_return_names_nothing;
-    questions:
-        an_answer_says_what_the_gateway_says,
-        an_unknown_or_incomplete_answer_is_never_the_expected_payment,
-        an_answer_about_another_attempt_is_never_about_this_one,
-        a_broken_answer_is_unknown,
-        an_ability_without_a_clear_answer_did_nothing_for_certain;
-}
-
-/// The names of the cases, in order.
-#[must_use]
-pub fn cases() -> Vec<&'static str> {
-    CASES.iter().map(|(name, _)| *name).collect()
-}
-
-/// Runs every case.
-pub async fn run_all(bench: &dyn Bench) -> Report {
-    let mut report = Report {
-        cases: Vec::with_capacity(CASES.len()),
-        accepted: 0,
-        refused: 0,
-    };
-    for (name, case) in CASES {
-        let ended = match case(bench).await {
-            Ok(count) => {
-                report.accepted += count.accepted;
-                report.refused += count.refused;
-                Ended::Passed
-            }
-            Err(Stopped::Skip(Skip(why))) => Ended::Skipped(why),
-            Err(Stopped::Found(found)) => Ended::Failed(found),
-        };
-        report.cases.push((name, ended));
-    }
-    report
-}
-
-/// The time of every case.
-fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_100)
-}
-
-/// A gateway on the bench with an attempt that was planned for it.
-struct Table {
-    gateway: std::sync::Arc<dyn crate::Gateway>,
-    script: Script,
-    request: crate::CheckoutRequest,
-    expected: ExpectedPayment,
-}
-
-impl Table {
-    fn set(bench: &dyn Bench) -> Result<Self, String> {
-        let script = Script::default();
-        let gateway = bench.gateway(&script)?;
-        let request = bench.request("ORD-2026-000123")?;
-        let expected = ExpectedPayment::plan(gateway.as_ref(), &request, now()).map_err(|error| error.to_string())?;
-        Ok(Self {
-            gateway,
-            script,
-            request,
-            expected,
-        })
-    }
-
-    fn stored(&self, bench: &dyn Bench) -> StoredAttempt {
-        bench.bound(StoredAttempt::new(self.expected.clone()))
-    }
+    knowing:
+        Names = its_name_account_and_environment_are_in_every_event,
+        SelfCheck = it_still_tells_a_genuine_message_from_another,
+        Secrets = nothing_that_prints_holds_a_secret,
+        Https = everything_is_sent_over_https_and_no_secret_in_an_address;
+    planning:
+        ReferenceFits = a_reference_fits_the_gateways_grammar_and_is_drawn_anew,
+        RequestLimits = what_it_cannot_take_is_refused_before_anything_is_sent,
+        ForeignCurrency = a_foreign_currency_is_refused;
+    opening:
+        OtherRequest = a_request_other_than_the_one_written_down_is_refused,
+        CheckoutCarries = a_checkout_carries_its_attempt_and_leads_to_the_gateways_pages,
+        PageElsewhere = a_page_elsewhere_is_never_led_to,
+        CheckoutLost = a_lost_reply_to_a_checkout_is_an_unknown_outcome,
+        CheckoutNotSent = without_a_connection_nothing_was_sent,
+        CheckoutAgain = the_same_checkout_again_sends_the_same;
+    receiving:
+        Genuine = genuine_messages_say_what_they_must,
+        Redelivered = the_same_message_again_is_the_same_fact,
+        PaysItsAttempt = proven_money_is_accepted_for_its_attempt_and_no_other,
+        NoMessage = what_is_no_message_is_refused,
+        ForeignKey = a_foreign_key_signs_nothing,
+        KeyOfThePast = a_key_whose_time_is_over_signs_nothing,
+        OtherMerchant = another_merchants_message_is_none_of_ours,
+        OldMessage = an_old_message_is_refused,
+        OtherEnvironment = a_message_of_the_other_environment_is_none_of_ours;
+    tampering:
+        FlippedBytes = every_flipped_byte_is_refused,
+        CutOrGrown = every_cut_and_every_addition_is_refused,
+        ChangedHeaders = every_changed_header_is_refused,
+        ChangedFields = every_changed_field_is_refused,
+        LackingFields = a_signed_message_that_lacks_something_says_no_more_than_the_whole,
+        LackingAmount = a_signed_message_without_its_amount_tells_none,
+        FieldOrder = fields_in_another_order_are_taken_as_the_gateway_says;
+    replying:
+        ReplyExact = the_reply_is_exact,
+        RefusalExact = a_refusal_is_exact_and_gives_no_reason;
+    returning:
+        ReturnHint = a_return_is_a_hint_about_its_own_attempt,
+        ReturnForged = a_forged_return_leads_to_nothing,
+        ReturnChanged = every_change_to_a_signed_return_is_refused,
+        ReturnReplayed = a_message_is_no_return_and_a_return_is_no_message;
+    asking:
+        PaidWord = only_the_documented_word_is_paid,
+        UnknownWord = a_word_that_is_in_no_document_is_unknown,
+        MissingAmount = an_amount_that_is_missing_stays_missing,
+        OtherAmount = another_amount_is_told_and_does_not_pay,
+        OtherOrder = an_answer_about_another_order_is_an_error,
+        NoAnswer = what_is_no_answer_is_an_error_of_unknown_outcome,
+        WrongStatus = the_right_words_under_a_wrong_status_are_an_error,
+        CutAnswer = an_answer_that_was_cut_says_nothing_new;
+    doing:
+        Abilities = the_listed_abilities_are_those_that_work,
+        AbilityLost = a_lost_reply_to_an_ability_is_an_unknown_outcome;
 }

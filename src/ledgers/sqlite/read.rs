@@ -246,13 +246,16 @@ pub(super) fn window(
     after: Option<WindowCursor>,
     limit: usize,
 ) -> Result<Vec<WindowRow>, Trouble> {
+    // One lower bound for the index to begin at: of two, it could begin at the one that is further away.
     let sql = "SELECT r.at, r.position, r.attempt FROM records r \
-               WHERE r.at >= ?1 AND r.at < ?2 AND (r.at, r.position) > (?3, ?4) AND r.attempt IS NOT NULL \
+               WHERE r.at >= ?3 AND r.at < ?2 AND (r.at > ?3 OR r.position > ?4) AND r.attempt IS NOT NULL \
                AND NOT EXISTS (SELECT 1 FROM records e WHERE e.attempt = r.attempt AND e.at >= ?1 \
                AND (e.at, e.position) < (r.at, r.position)) ORDER BY r.at, r.position LIMIT ?5";
-    let after = after.map_or((i64::MIN, 0), |after| {
-        (after.at_micros, i64::try_from(after.position).unwrap_or(i64::MAX))
-    });
+    let after = after
+        .filter(|after| after.at_micros >= from)
+        .map_or((from, 0), |after| {
+            (after.at_micros, i64::try_from(after.position).unwrap_or(i64::MAX))
+        });
     let firsts = all(db, sql, (from, to, after.0, after.1, rows(limit)), |row| {
         let cursor = WindowCursor {
             at_micros: row.get(0)?,

@@ -89,8 +89,9 @@ CREATE TABLE records (
     digest   BLOB    NOT NULL CHECK (length (digest) = 32)
 ) STRICT;
 
-CREATE INDEX records_by_attempt ON records (attempt, position);
-CREATE INDEX records_by_time ON records (at, position);
+-- With the time in it, to find the first record of an attempt in a window without reading any.
+CREATE INDEX records_by_attempt ON records (attempt, position, at);
+CREATE INDEX records_by_time ON records (at, position, attempt);
 CREATE INDEX records_held ON records (position) WHERE kind = 'held';
 
 -- The switch: one row, once it was turned.

@@ -41,6 +41,17 @@ impl Merchant {
         &self.shop_pass
     }
 
+    /// Gives the shop another password. The old one is nobody's from now on, and signs nothing. What comes back is the same shop
+    /// with the new one; a handle from before still shows the one that it knew.
+    #[must_use = "the handle from before shows the old password"]
+    pub fn change_pass(&self) -> Self {
+        let shop_pass = self.shared.lock().change_pass(self.at);
+        Self {
+            shop_pass,
+            ..self.clone()
+        }
+    }
+
     /// The id of the page's settings. Any is taken.
     #[must_use]
     pub fn config_id(&self) -> &'static str {

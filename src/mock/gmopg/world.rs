@@ -139,6 +139,15 @@ impl World {
         (place, [shop_id, shop_pass])
     }
 
+    /// Gives a shop another password.
+    pub(super) fn change_pass(&mut self, at: usize) -> String {
+        let pass = self.ids.make("", 10);
+        if let Some(shop) = self.shops.get_mut(at) {
+            shop.pass.clone_from(&pass);
+        }
+        pass
+    }
+
     /// The shop whose credentials these are. Those of a real shop are nobody's here.
     pub(super) fn shop(&self, id: &str, pass: &str) -> Result<usize, Complaint> {
         let own = |shop: &Shop| shop.id == id && shop.pass == pass;

@@ -58,6 +58,18 @@ impl Merchant {
         &self.password
     }
 
+    /// Gives the shop another hash key and another API password. The old ones are nobody's from now on. What comes back is the
+    /// same shop with the new ones; a handle from before still shows those that it knew.
+    #[must_use = "the handle from before shows the old keys"]
+    pub fn change_keys(&self) -> Self {
+        let (hash_key, password) = self.shared.lock().change_keys(self.at);
+        Self {
+            hash_key,
+            password,
+            ..self.clone()
+        }
+    }
+
     /// The name that shoppers read on the page.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -168,6 +168,15 @@ impl World {
         (place, [merchant_id, hash_key, password])
     }
 
+    /// Gives a shop another hash key and another password.
+    pub(super) fn change_keys(&mut self, at: usize) -> (String, String) {
+        let keys = (hex40(&mut self.ids), hex40(&mut self.ids));
+        if let Some(shop) = self.shops.get_mut(at) {
+            (shop.hash_key, shop.password) = keys.clone();
+        }
+        keys
+    }
+
     /// Judges a purchase request and, if it is good, opens a page for it; gives the page's session.
     pub(super) fn take(&mut self, body: &[u8], now: SystemTime, keep: bool) -> Result<String, Refusal> {
         let purchase = Purchase::read(body)?;

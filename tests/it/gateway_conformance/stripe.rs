@@ -1,123 +1,332 @@
-//! Stripe on the bench: the messages of its sheet, sections 6 to 8.
+//! Stripe on the bench.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kessai::conformance::gateway::{Answer, Bench, From, Message, Says, Script, Skip, Worth};
-use kessai::gateways::stripe::signature_header;
+use bytes::Bytes;
+use kessai::conformance::gateway::{
+    Ability, Answer, Asked, Bench, Case, Message, Reply, Returns, Says, Shape, Style, Wrong, arrives,
+};
+use kessai::gateways::stripe::{Stripe, signature_header};
 use kessai::ledger::StoredAttempt;
 use kessai::sign::SigningKeys;
-use kessai::{CheckoutRequest, ExpectedPayment, Gateway, GatewayReference, MerchantReference, PaymentStatus};
+use kessai::transport::Transport;
+use kessai::{
+    Ack, Addresses, ApiKey, Callback, CheckoutRequest, Currency, ExpectedPayment, Gateway, GatewayReference, Money,
+    PaymentStatus as S,
+};
 use serde_json::{Value, json};
 
-use super::{once, tea, transport};
-use crate::support::{SIGNING_SECRET, stripe, yen};
+use super::{FOREIGN_KEY, PAST_KEY, RETIRING_KEY, get, keys, of, once, one_key, passes, tea, way_back};
+use crate::support::{start, yen};
 
-const JSON: &str = "application/json";
-const SESSION: &str = "cs_test_a1VectorSession";
+pub(super) const API_KEY: &str = "sk_test_0123456789abcdef";
+const SIGNING_KEY: &str = "whsec_0123456789abcdefOfTheBench";
+pub(super) const SESSION: &str = "cs_test_a1OfTheBench";
+const INTENT: &str = "pi_3OfTheBench";
 
-pub struct StripeBench;
+pub(super) struct StripeBench;
 
-fn session(about: &ExpectedPayment, says: Says) -> Value {
-    let other = says == Says::OtherAttempt;
-    let (order, attempt) = if other {
-        ("ORD-2026-000999", "someothername0000000000000")
-    } else {
-        (about.order.as_str(), about.attempt.as_str())
-    };
-    let (status, payment_status) = match says {
-        Says::Pending => ("complete", "unpaid"),
-        Says::Failed => ("expired", "unpaid"),
-        Says::UnknownWord => ("complete", "settled_in_gold"),
-        _ => ("complete", "paid"),
-    };
-    let mut session = json!({
-        "id": if other { "cs_test_other" } else { SESSION }, "object": "checkout.session", "mode": "payment", "livemode": false,
-        "status": status, "payment_status": payment_status, "payment_intent": "pi_3VectorIntent",
-        "amount_total": if says == Says::OtherAmount { 1 } else { about.amount.minor_units() },
-        "currency": "jpy", "client_reference_id": order, "metadata": {"order_id": order, "attempt_id": attempt},
-        "url": format!("https://checkout.stripe.com/c/pay/{SESSION}"),
-    });
-    if says == Says::NoAmount {
-        session["amount_total"] = Value::Null;
-    }
-    session
+fn addresses() -> Addresses {
+    Addresses::new("https://shop.example", "/pay/stripe").unwrap()
+}
+
+fn session(attempt: &StoredAttempt, (status, payment_status): (&str, &str), intent: &Value) -> Value {
+    let expected = &attempt.expected;
+    json!({
+        "id": SESSION, "object": "checkout.session", "mode": "payment", "livemode": false, "status": status,
+        "payment_status": payment_status, "payment_intent": intent, "amount_total": 1980, "currency": "jpy",
+        "client_reference_id": expected.order.as_str(), "expires_at": 1_795_486_400,
+        "metadata": {"order_id": expected.order.as_str(), "attempt_id": expected.attempt.as_str()},
+    })
+}
+
+fn intent(status: &str, charge: &Value) -> Value {
+    json!({"id": INTENT, "object": "payment_intent", "status": status, "latest_charge": charge})
+}
+
+fn charge(refunded: u64, disputed: bool) -> Value {
+    json!({
+        "id": "ch_3OfTheBench", "object": "charge", "amount": 1980, "amount_refunded": refunded, "currency": "jpy",
+        "refunded": refunded == 1980, "disputed": disputed,
+    })
+}
+
+fn paid(attempt: &StoredAttempt) -> Value {
+    session(attempt, ("complete", "paid"), &intent("succeeded", &charge(0, false)))
+}
+
+fn event(kind: &str, object: &Value) -> Value {
+    json!({
+        "id": "evt_1OfTheBench", "object": "event", "type": kind, "created": 1_795_399_990, "livemode": false,
+        "api_version": "2026-08-26.dahlia", "data": {"object": object},
+    })
+}
+
+fn signed_with(keys: &SigningKeys, at: SystemTime, body: &[u8]) -> Result<Callback, String> {
+    let request = http::Request::post("/pay/stripe/notification")
+        .header("Content-Type", "application/json; charset=utf-8")
+        .header("Stripe-Signature", signature_header(keys, at, body));
+    arrives(request, Bytes::copy_from_slice(body), start())
+}
+
+/// The message that a paid session brings.
+fn completed(attempt: &StoredAttempt, payment_status: &str) -> Value {
+    let object = session(attempt, ("complete", payment_status), &json!(INTENT));
+    event("checkout.session.completed", &object)
 }
 
 impl Bench for StripeBench {
-    fn gateway(&self, script: &Script) -> Result<Arc<dyn Gateway>, String> {
-        let stripe = stripe().transport(transport(script)).retry(once()).build();
+    fn gateway(&self, over: Arc<dyn Transport>) -> Result<Arc<dyn Gateway>, String> {
+        let stripe = Stripe::builder(ApiKey::new(API_KEY).unwrap(), keys(SIGNING_KEY), addresses());
+        let stripe = stripe.transport(over).retry(once()).build();
         Ok(Arc::new(stripe.map_err(|error| error.to_string())?))
     }
 
+    fn skip(&self, case: Case) -> Option<&'static str> {
+        match case {
+            Case::ForeignCurrency => {
+                Some("Stripe takes every currency that this crate knows; which ones an account has is not told")
+            }
+            Case::ReturnChanged => {
+                Some("Stripe's return is a plain link with the session's id, and nothing in it is signed")
+            }
+            _ => None,
+        }
+    }
+
+    fn now(&self) -> SystemTime {
+        start()
+    }
+
     fn secrets(&self) -> Vec<String> {
-        vec![SIGNING_SECRET.to_owned(), "sk_test_0123456789abcdef".to_owned()]
+        [API_KEY, SIGNING_KEY, PAST_KEY, RETIRING_KEY].map(str::to_owned).into()
     }
 
-    fn request(&self, order: &str) -> Result<CheckoutRequest, String> {
-        Ok(tea(order))
+    fn style(&self) -> Style {
+        Style {
+            shape: Shape::Json,
+            any_order: false,
+            signed_return: false,
+            amount: &["data.object.amount_total", "data.object.currency"],
+        }
     }
 
-    fn refused(&self) -> Vec<(&'static str, CheckoutRequest)> {
-        let mut builder = CheckoutRequest::builder(MerchantReference::new("ORD-1").unwrap());
-        builder = builder.total(yen(1980));
-        let long = builder.valid_for(Duration::from_secs(25 * 3600)).build().unwrap();
-        vec![("a page for more than a day", long)]
+    fn request(&self) -> Result<CheckoutRequest, String> {
+        Ok(tea())
     }
 
-    fn created(&self, expected: &ExpectedPayment) -> Option<Answer> {
-        let mut made = session(expected, Says::Paid);
-        made["status"] = "open".into();
-        made["payment_status"] = "unpaid".into();
-        made["expires_at"] = 1_795_486_400.into();
-        Some(Answer::ok(JSON, made.to_string()))
+    fn requests_to_refuse(&self) -> Result<Vec<(&'static str, CheckoutRequest)>, String> {
+        let ariary = Money::new(150, "MGA".parse::<Currency>().unwrap());
+        Ok(vec![
+            ("a page of ten minutes", of(yen(1980), Some(Duration::from_secs(600)))),
+            ("a page of two days", of(yen(1980), Some(Duration::from_secs(172_800)))),
+            ("more than twelve digits", of(yen(1_000_000_000_000), None)),
+            ("a fraction of an ariary", of(ariary, None)),
+        ])
     }
 
-    fn message(&self, about: &ExpectedPayment, says: Says, from: From, at: SystemTime) -> Result<Message, Skip> {
-        let kind = match says {
-            Says::Failed => "checkout.session.expired",
-            _ => "checkout.session.completed",
-        };
-        let body = json!({
-            "id": "evt_1", "object": "event", "type": kind, "created": 1_795_400_000, "livemode": false,
-            "data": {"object": session(about, says)},
-        })
-        .to_string();
-        let (key, at) = match from {
-            From::OtherMerchant => ("whsec_ofAnotherMerchantsEndpoint", at),
-            From::Yesterday => (SIGNING_SECRET, at - Duration::from_secs(24 * 3600)),
-            _ => (SIGNING_SECRET, at),
-        };
-        let keys = SigningKeys::from_texts([key]).unwrap();
-        let header = signature_header(&keys, at, body.as_bytes());
-        Ok(Message::post(JSON, body).header("stripe-signature", header))
+    fn request_in_a_foreign_currency(&self) -> Result<Option<CheckoutRequest>, String> {
+        Ok(None)
     }
 
-    fn returned(&self, _about: &ExpectedPayment, _forged: bool) -> Result<Message, Skip> {
-        Err(Skip(
-            "the gateway adds nothing to the return address, so there is nothing to forge",
-        ))
+    fn takes_reference(&self, text: &str) -> bool {
+        // Sheet section 11: 200 characters of any text.
+        (1..=200).contains(&text.len())
     }
 
-    fn status(&self, about: &StoredAttempt, says: Says) -> Result<Vec<Answer>, Skip> {
-        Ok(vec![Answer::ok(JSON, session(&about.expected, says).to_string())])
+    fn granted(&self, expected: &ExpectedPayment, page: &str) -> Option<Vec<Answer>> {
+        let mut open = session(&StoredAttempt::new(expected.clone()), ("open", "unpaid"), &Value::Null);
+        open["url"] = page.into();
+        Some(vec![Answer::ok(open.to_string())])
     }
 
-    fn bound(&self, mut attempt: StoredAttempt) -> StoredAttempt {
+    fn page_path(&self) -> &'static str {
+        "/c/pay/cs_test_a1OfTheBench#fidkdWxOYHwnPyd1"
+    }
+
+    fn opened(&self, mut attempt: StoredAttempt) -> Result<StoredAttempt, String> {
         attempt.checkout = Some(GatewayReference::new(SESSION).unwrap());
+        attempt.payment = Some(GatewayReference::new(INTENT).unwrap());
         attempt.opened = true;
-        attempt
+        Ok(attempt)
     }
 
-    fn worth(&self, says: Says) -> Worth {
-        Worth::Proof(match says {
-            Says::Pending => &[PaymentStatus::Pending],
-            Says::Failed => &[PaymentStatus::Expired],
-            _ => &[PaymentStatus::Captured],
+    fn genuine(&self, attempt: &StoredAttempt) -> Result<Vec<Message>, String> {
+        let ours = keys(SIGNING_KEY);
+        let message = |name, keys: &SigningKeys, event: &Value, says: &[(S, Option<Money>)]| {
+            let callback = signed_with(keys, start(), event.to_string().as_bytes())?;
+            Ok::<_, String>(Message::new(name, callback, Says::Proven(says.to_vec())))
+        };
+        let money = Some(yen(1980));
+        let expired = session(attempt, ("expired", "unpaid"), &Value::Null);
+        let failed = session(attempt, ("complete", "unpaid"), &json!(INTENT));
+        Ok(vec![
+            message("paid", &ours, &completed(attempt, "paid"), &[(S::Captured, money)])?,
+            message(
+                "slip printed",
+                &ours,
+                &completed(attempt, "unpaid"),
+                &[(S::Pending, money)],
+            )?,
+            message(
+                "declined later",
+                &ours,
+                &event("checkout.session.async_payment_failed", &failed),
+                &[(S::Failed, money)],
+            )?,
+            message(
+                "expired",
+                &ours,
+                &event("checkout.session.expired", &expired),
+                &[(S::Expired, money)],
+            )?,
+            message(
+                "paid, signed with the retiring key",
+                &one_key(RETIRING_KEY),
+                &completed(attempt, "paid"),
+                &[(S::Captured, money)],
+            )?,
+            message(
+                "a customer was made",
+                &ours,
+                &event("customer.created", &json!({"id": "cus_1"})),
+                &[],
+            )?,
+        ])
+    }
+
+    fn wrong(&self, attempt: &StoredAttempt, how: Wrong) -> Result<Option<Callback>, String> {
+        let mut event = completed(attempt, "paid");
+        let mut signer = keys(SIGNING_KEY);
+        let mut at = start();
+        match how {
+            Wrong::Key => signer = one_key(FOREIGN_KEY),
+            Wrong::KeyOfThePast => signer = one_key(PAST_KEY),
+            Wrong::Merchant => event["account"] = "acct_1OfSomebodyElse".into(),
+            Wrong::Age => at -= Duration::from_secs(601),
+            Wrong::Environment => {
+                event["livemode"] = true.into();
+                event["data"]["object"]["livemode"] = true.into();
+            }
+        }
+        signed_with(&signer, at, event.to_string().as_bytes()).map(Some)
+    }
+
+    fn signed(&self, body: &[u8]) -> Result<Callback, String> {
+        signed_with(&keys(SIGNING_KEY), start(), body)
+    }
+
+    fn harmless(&self, genuine: &Callback, changed: &Callback) -> Option<&'static str> {
+        let signed = |callback: &Callback| {
+            let signatures: Vec<_> = callback.headers().get_all("stripe-signature").iter().cloned().collect();
+            (callback.method().clone(), callback.body().clone(), signatures)
+        };
+        (signed(genuine) == signed(changed))
+            .then_some("the signature covers the body and its time: no other header is read")
+    }
+
+    fn reply(&self, ack: Ack) -> Reply {
+        let status = match ack {
+            Ack::Done => 200,
+            Ack::Retry => 503,
+            Ack::Refused => 400,
+        };
+        Reply {
+            status,
+            content_type: None,
+            body: b"",
+        }
+    }
+
+    fn returns(&self, attempt: &StoredAttempt) -> Result<Returns, String> {
+        let back = way_back(&addresses(), &attempt.expected, false);
+        Ok(Returns {
+            genuine: get(&format!("{back}&session_id={SESSION}")),
+            cancelled: get(&way_back(&addresses(), &attempt.expected, true)),
+            forged: vec![
+                (
+                    "another session",
+                    get(&format!("{back}&session_id=cs_test_ofAStranger")),
+                ),
+                ("no session", get(&back)),
+                ("an empty session", get(&format!("{back}&session_id="))),
+                (
+                    "two sessions",
+                    get(&format!("{back}&session_id=cs_test_1&session_id={SESSION}")),
+                ),
+                (
+                    "the same session twice",
+                    get(&format!("{back}&session_id={SESSION}&session_id={SESSION}")),
+                ),
+                (
+                    "twice in disguise",
+                    get(&format!("{back}&session_id={SESSION}&session%5Fid={SESSION}")),
+                ),
+                ("a broken escape", get(&format!("{back}&session_id={SESSION}&x=%2"))),
+                (
+                    "not filled in",
+                    get(&format!("{back}&session_id={{CHECKOUT_SESSION_ID}}")),
+                ),
+            ],
         })
     }
 
-    fn acknowledgements(&self) -> [(u16, &'static [u8]); 3] {
-        [(200, b""), (503, b""), (400, b"")]
+    fn answers(&self, attempt: &StoredAttempt, what: Asked) -> Result<Option<Vec<Answer>>, String> {
+        let mut answer = paid(attempt);
+        match what {
+            Asked::Paid => {}
+            Asked::UnknownWord => answer["payment_status"] = "settled".into(),
+            Asked::LessMoney => answer["amount_total"] = 1979.into(),
+            Asked::NoAmount => answer["amount_total"] = Value::Null,
+            Asked::OtherOrder => answer["id"] = "cs_test_ofAStranger".into(),
+        }
+        Ok(Some(vec![Answer::ok(answer.to_string())]))
     }
+
+    fn other_states(&self, attempt: &StoredAttempt) -> Result<Vec<(S, Vec<Answer>)>, String> {
+        let done = |charge: &Value| (("complete", "paid"), intent("succeeded", charge));
+        let plain = |status: &str| intent(status, &Value::Null);
+        let states = [
+            (S::Created, ("open", "unpaid"), Value::Null),
+            (S::RequiresAction, ("open", "unpaid"), plain("requires_action")),
+            (S::Pending, ("complete", "unpaid"), plain("processing")),
+            (S::Authorized, ("complete", "unpaid"), plain("requires_capture")),
+            (S::Failed, ("complete", "unpaid"), plain("requires_payment_method")),
+            (S::Cancelled, ("complete", "unpaid"), plain("canceled")),
+            (S::Expired, ("expired", "unpaid"), Value::Null),
+            (
+                S::PartiallyRefunded,
+                done(&charge(1, false)).0,
+                done(&charge(1, false)).1,
+            ),
+            (S::Refunded, done(&charge(1980, false)).0, done(&charge(1980, false)).1),
+            (S::Disputed, done(&charge(0, true)).0, done(&charge(0, true)).1),
+        ];
+        Ok(states
+            .into_iter()
+            .map(|(state, words, intent)| (state, vec![Answer::ok(session(attempt, words, &intent).to_string())]))
+            .collect())
+    }
+
+    fn grants(
+        &self,
+        attempt: &StoredAttempt,
+        ability: Ability,
+    ) -> Result<Option<(StoredAttempt, Vec<Answer>)>, String> {
+        let answer = match ability {
+            Ability::Expire => session(attempt, ("expired", "unpaid"), &Value::Null),
+            Ability::Capture => intent("succeeded", &Value::Null),
+            Ability::Void => intent("canceled", &Value::Null),
+            Ability::Refund => json!({
+                "id": "re_3OfTheBench", "object": "refund", "status": "succeeded", "payment_intent": INTENT,
+            }),
+        };
+        Ok(Some((attempt.clone(), vec![Answer::ok(answer.to_string())])))
+    }
+}
+
+#[tokio::test]
+async fn stripe_passes_the_suite() {
+    passes(&StripeBench, 2, 10_000).await;
 }

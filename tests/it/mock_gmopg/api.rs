@@ -305,3 +305,30 @@ async fn a_link_that_may_exist_is_never_called_refused() {
         assert_eq!(open, outcome == Outcome::Unknown, "{fault:?}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_nobodys() {
+    let mock = MockGmoPg::start().unwrap();
+    let before = mock.merchant();
+    let (_, link) = create(&mock, &asked(&before, "EC-1")).await;
+    let after = before.change_pass();
+    assert_eq!(before.shop_id(), after.shop_id());
+    assert_ne!(before.shop_pass(), after.shop_pass());
+    let page = mock.shopper().visit(link["LinkUrl"].as_str().unwrap()).await.unwrap();
+    let _ = page.pay(TestCard::Succeeds).await.unwrap();
+    let search = |shop: Merchant| {
+        let mock = &mock;
+        async move {
+            let fields = [
+                ("ShopID", shop.shop_id()),
+                ("ShopPass", shop.shop_pass()),
+                ("OrderID", "EC-1"),
+                ("PayType", "0"),
+            ];
+            pass(mock, "SearchTradeMulti.idPass", &fields).await
+        }
+    };
+    let (old, new) = (search(before).await, search(after).await);
+    assert!(member(&old, "ErrCode").starts_with('E'), "{old}");
+    assert_eq!(member(&new, "Status"), "CAPTURE", "{new}");
+}

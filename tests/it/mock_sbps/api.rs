@@ -9,7 +9,7 @@ use kessai::mock::sbps::{Fault, Merchant, MockSbps, Operation, OrderStatus, Test
 use kessai::{CaptureMode, ErrorKind, Gateway, IdempotencyKey, Outcome, PaymentStatus};
 
 use super::shop::{DAY, Store, keys, page_of, visit_of};
-use crate::support::yen;
+use crate::support::{order, yen};
 
 const NOW: &str = "20261123111320";
 
@@ -509,4 +509,27 @@ async fn a_capture_that_never_arrived_was_not_made() {
     }
     capture.capture(&attempt, None, &key, now).await.unwrap();
     assert_eq!(store.there().await.status, OrderStatus::Captured);
+}
+
+#[tokio::test]
+async fn keys_that_were_changed_open_nothing_and_sign_nothing() {
+    let (store, id) = sold().await;
+    let (before, after) = (&store.merchant, store.merchant.change_keys());
+    assert_ne!(before.hash_key(), after.hash_key());
+    assert_ne!(before.api_password(), after.api_password());
+    let user = format!("{}{}", after.merchant_id(), after.service_id());
+    let ask = |password: String, signed_by: Merchant| {
+        let (store, user) = (&store, user.clone());
+        let body = about(store, &id).signed(STATUS, &signed_by);
+        async move { send_as(&store.mock, &user, &password, Method::POST, body).await }
+    };
+    let old = ask(before.api_password().to_owned(), after.clone()).await;
+    assert_eq!(old.status, 401);
+    let old = ask(after.api_password().to_owned(), before.clone()).await;
+    assert_ne!(old.error(), "", "{}", old.text);
+    let new = ask(after.api_password().to_owned(), after.clone()).await;
+    assert_eq!((new.status, new.error().as_str()), (200, ""), "{}", new.text);
+    // A form that was signed before the change is refused, and one that is made after it is not.
+    let form = store.form(&order("ORD-2")).await;
+    assert!(!store.mock.shopper().open(&form).await.unwrap().is_open());
 }
