@@ -179,7 +179,12 @@ fn standing(attempt: &StoredAttempt, paid: bool, answer: Answer) -> Standing {
 
 /// 303 to the same path with only our own two values: what the gateway posted stays behind.
 fn see_other(callback: &Callback, attempt: &StoredAttempt) -> Response<Bytes> {
-    let path = callback.target().split('?').next().unwrap_or("/");
+    let path = callback.target().split('?').next().unwrap_or_default();
+    // Whoever posts chooses the path, and a router may take any. One that a browser could read as another host, or that is no
+    // text of a header, is left out: a query alone keeps the path where it is.
+    let plain = path.starts_with('/') && !path.starts_with("//");
+    let plain = plain && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let path = if plain { path } else { "" };
     let expected = &attempt.expected;
     let location = format!(
         "{path}?{}={}&{}={}",

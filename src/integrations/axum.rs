@@ -96,6 +96,10 @@ impl<S: Send + Sync> FromRequest<S> for Callback {
         let (parts, body) = request.into_parts();
         let intake = parts.extensions.get::<Intake>().cloned().unwrap_or_default();
         Self::check_head(intake.limits, &parts)?;
+        // What it says of itself first: then nothing of it has to be waited for.
+        if announced(&body) > intake.limits.body as u64 {
+            return Err(CallbackError::TooLarge("body"));
+        }
         let reading = read(body, intake.limits.body);
         let body = tokio::time::timeout(intake.deadline, reading)
             .await
@@ -106,6 +110,11 @@ impl<S: Send + Sync> FromRequest<S> for Callback {
             intake.clock.now(),
         )
     }
+}
+
+/// The least number of bytes that will come, as the length before the body has it.
+fn announced(body: &impl BodyExt) -> u64 {
+    body.size_hint().lower()
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, CallbackError> {

@@ -691,6 +691,28 @@ async fn a_cross_site_post_return_becomes_a_get_that_carries_only_our_own_values
 }
 
 #[tokio::test]
+async fn a_return_is_sent_on_to_no_path_that_is_another_host() {
+    let world = World::new();
+    let attempt = world.open(&order("EC-1"), "cs_test_1").await;
+    let (name, state) = (attempt.reference(), attempt.expected.return_token.as_str());
+    let own = format!("?attempt={name}&state={state}");
+    world.script.fail(TransportErrorKind::Timeout);
+    for (path, kept) in [
+        ("/pay/stripe/return", "/pay/stripe/return"),
+        ("//evil.example/pay/stripe/return", ""),
+        ("///evil.example", ""),
+        ("/pay/\u{301c}", ""),
+    ] {
+        let page = world
+            .cashier
+            .returned(&GatewayId::STRIPE, back(&world, "POST", &format!("{path}{own}")))
+            .await;
+        let reply = page.see_other.unwrap();
+        assert_eq!(reply.headers()["location"], format!("{kept}{own}"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_standing_follows_the_evidence() {
     let world = World::new();
     let attempt = world.open(&order("EC-1"), "cs_test_1").await;

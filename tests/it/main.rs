@@ -14,6 +14,7 @@
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
 mod axum_intake;
+mod bounds;
 mod browser;
 mod card_testing;
 mod cashier;
@@ -22,6 +23,7 @@ mod chain_tampering;
 mod comparisons;
 mod compile_fail;
 mod examples;
+mod fuzz_smoke;
 mod gateway_conformance;
 mod gmopg;
 mod guard;
