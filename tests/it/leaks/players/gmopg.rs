@@ -63,7 +63,7 @@ impl Player for GmopgPlayer {
         let shop = match from {
             From::OtherMerchant => "tshop00011111",
             From::Yesterday => return Err(Skip("a notification is unsigned, so its time is as good as any")),
-            _ => SHOP,
+            From::Gateway => SHOP,
         };
         let amount = match says {
             Says::OtherAmount => "1".to_owned(),

@@ -79,7 +79,7 @@ impl Player for KomojuPlayer {
         let key = match from {
             From::OtherMerchant => "whsec-komoju-of-another-shop",
             From::Yesterday => return Err(Skip("there is no time in a message, so its age cannot be known")),
-            _ => SECRET,
+            From::Gateway => SECRET,
         };
         let kind = match says {
             Says::Pending => "payment.authorized",

@@ -72,7 +72,7 @@ impl Player for SbpsPlayer {
                     "a result has no time that limits its life; a replay is known already",
                 ));
             }
-            _ => HASH_KEY,
+            From::Gateway => HASH_KEY,
         };
         match says {
             Says::Pending => Err(Skip("a slip has a method of its own, which this shop does not offer")),

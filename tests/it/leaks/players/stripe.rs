@@ -78,7 +78,7 @@ impl Player for StripePlayer {
         let (key, at) = match from {
             From::OtherMerchant => ("whsec_ofAnotherMerchantsEndpoint", at),
             From::Yesterday => (SIGNING_SECRET, at - Duration::from_secs(24 * 3600)),
-            _ => (SIGNING_SECRET, at),
+            From::Gateway => (SIGNING_SECRET, at),
         };
         let keys = SigningKeys::from_texts([key]).unwrap();
         let header = signature_header(&keys, at, body.as_bytes());
