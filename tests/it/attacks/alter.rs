@@ -63,15 +63,14 @@ pub fn altered(body: &[u8]) -> Vec<Altered> {
     let mut all = Vec::new();
     for (at, field) in fields.iter().enumerate() {
         for change in Change::ALL {
-            if let Some(changed) = apply(shape, body, &fields, at, change) {
-                if changed != body {
-                    all.push(Altered {
-                        field: field.name.clone(),
-                        change,
-                        body: changed,
-                        was_empty: field.value.is_empty(),
-                    });
-                }
+            let changed = apply(shape, body, &fields, at, change);
+            if let Some(changed) = changed.filter(|changed| changed != body) {
+                all.push(Altered {
+                    field: field.name.clone(),
+                    change,
+                    body: changed,
+                    was_empty: field.value.is_empty(),
+                });
             }
         }
     }

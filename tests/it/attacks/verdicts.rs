@@ -415,19 +415,15 @@ fn signature_header(message: &Request<Bytes>) -> Option<http::HeaderName> {
 }
 
 fn tag_of(message: &Request<Bytes>) -> Vec<u8> {
-    match signature_header(message) {
-        Some(name) => {
-            let value = message.headers()[name].as_bytes();
-            // What follows the tag is of a scheme that proves nothing here (`v0`), and nobody reads it.
-            let end = value.windows(4).position(|part| part == b",v0=").unwrap_or(value.len());
-            value[..end].to_vec()
-        }
-        None => {
-            let fields = fields(shape_of(message.body()), message.body());
-            let field = fields.into_iter().find(|field| field.name == "sps_hashcode").unwrap();
-            field.value(message.body()).to_vec()
-        }
+    if let Some(name) = signature_header(message) {
+        let value = message.headers()[name].as_bytes();
+        // What follows the tag is of a scheme that proves nothing here (`v0`), and nobody reads it.
+        let end = value.windows(4).position(|part| part == b",v0=");
+        return value[..end.unwrap_or(value.len())].to_vec();
     }
+    let fields = fields(shape_of(message.body()), message.body());
+    let field = fields.into_iter().find(|field| field.name == "sps_hashcode").unwrap();
+    field.value(message.body()).to_vec()
 }
 
 fn with_tag(message: &Request<Bytes>, tag: &[u8]) -> Request<Bytes> {
