@@ -136,6 +136,15 @@ secret! {
     (32) CheckpointKey
 }
 
+impl ApiKey {
+    /// The key itself: for a gateway written outside this crate, which has to send it, and for nobody else. Mark the header that it
+    /// goes into as sensitive, and keep it out of every text.
+    #[must_use]
+    pub fn expose_secret(&self) -> &str {
+        self.expose()
+    }
+}
+
 impl SharedToken {
     /// Compares without telling by its time how much was right.
     #[must_use]

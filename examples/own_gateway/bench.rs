@@ -12,7 +12,7 @@ use kessai::ledger::StoredAttempt;
 use kessai::sign::SigningKeys;
 use kessai::transport::Transport;
 use kessai::{
-    Ack, Addresses, Callback, CheckoutRequest, Currency, ExpectedPayment, Gateway, LineItem, MerchantReference, Money,
+    Ack, Addresses, ApiKey, Callback, CheckoutRequest, Currency, ExpectedPayment, Gateway, LineItem, MerchantReference, Money,
     PaymentStatus, SigningKey,
 };
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ impl Bench for HakoBench {
         let over_since = self.now() - Duration::from_secs(60);
         let keys = SigningKeys::new(SigningKey::new(KEY).map_err(text)?)
             .and_until(SigningKey::new(KEY_OF_THE_PAST).map_err(text)?, over_since);
-        let hako = Hako::new(SHOP, API_KEY, keys, addresses()?, over).map_err(text)?;
+        let hako = Hako::new(SHOP, ApiKey::new(API_KEY).map_err(text)?, keys, addresses()?, over).map_err(text)?;
         Ok(Arc::new(hako))
     }
 

@@ -48,16 +48,16 @@ impl Hako {
     /// A shop of the sandbox.
     pub(crate) fn new(
         shop: &str,
-        api_key: &str,
+        api_key: ApiKey,
         keys: SigningKeys,
         addresses: Addresses,
         over: Arc<dyn Transport>,
     ) -> Result<Self, Failure> {
-        let mut authorization = HeaderValue::try_from(format!("Bearer {api_key}"))?;
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", api_key.expose_secret()))?;
         authorization.set_sensitive(true);
         Ok(Self {
             account: MerchantAccount::new(shop)?,
-            api_key: ApiKey::new(api_key)?,
+            api_key,
             authorization,
             keys,
             addresses,

@@ -387,6 +387,11 @@ impl Call for CreateRefund {
 
     fn reply(&self, response: Response<Bytes>) -> Result<RefundReceipt, Error> {
         let refund: wire::Refund<'_> = success(&response)?;
+        let other = |named: &wire::IdOr<'_, wire::Id<'_>>| named.id() != self.payment.as_str();
+        if refund.payment_intent.as_ref().is_some_and(other) {
+            return Err(Error::protocol("the refund is about another payment")
+                .with_request_id(request_id(&response).as_deref()));
+        }
         let reference = GatewayReference::new(refund.id.as_ref()).map_err(|_| {
             Error::protocol("the refund has no usable id").with_request_id(request_id(&response).as_deref())
         })?;

@@ -373,6 +373,8 @@ pub(super) struct Refund<'a> {
     pub(super) id: Text<'a>,
     #[serde(borrow)]
     pub(super) status: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) payment_intent: Option<IdOr<'a, Id<'a>>>,
 }
 
 /// Any object with an id.
