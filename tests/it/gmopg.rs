@@ -428,6 +428,13 @@ async fn notifications_that_cannot_be_ours_are_refused() {
         let refused = gateway.receive(&callback("/pay/gmo/notification", &body)).await;
         assert!(refused.is_err(), "{what}");
     }
+    for method in [http::Method::GET, http::Method::PUT] {
+        let mut request = http::Request::new(Bytes::from(note(&[])));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = "/pay/gmo/notification".parse().unwrap();
+        let refused = gateway.receive(&Callback::new(request, start()).unwrap()).await;
+        assert!(refused.is_err(), "{method}");
+    }
     let listed = gmo().sources(["192.0.2.10".parse().unwrap()]).build().unwrap();
     let body = note(&[]);
     let message = || callback("/pay/gmo/notification", &body);

@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{self, HeaderValue};
 
 use self::calls::{Access, Change, ChangeDeal, CreateLink, Deal, RejectLink, SearchTrade};
@@ -77,6 +78,10 @@ impl GmoPg {
         let sources = &self.config.sources;
         if !sources.is_empty() && !callback.peer().is_some_and(|peer| sources.contains(&peer)) {
             return Err(VerifyError::Malformed("the sender's address is not in the list"));
+        }
+        // Another method is another view of the same bytes, for a proxy or for us (PAY-57).
+        if callback.method() != Method::POST {
+            return Err(VerifyError::Malformed("a notification comes by POST"));
         }
         let fields = Fields::of_form(callback.body())?;
         let shop = fields.text("ShopID").ok_or(VerifyError::Missing("ShopID"))?;
