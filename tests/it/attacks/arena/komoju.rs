@@ -1,0 +1,88 @@
+//! KOMOJU, played.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use kessai::gateways::komoju::Komoju;
+use kessai::ledger::StoredAttempt;
+use kessai::mock::Clock;
+use kessai::mock::komoju::{Landed, Merchant, MockKomoju, TestCard};
+use kessai::sign::SigningKeys;
+use kessai::transport::BoxFuture;
+use kessai::{Addresses, ApiKey, Gateway, Redirect};
+
+use super::{Hangs, Played, Whose, Wire, brought_back, clock, once};
+use crate::support::inbox::PATIENCE;
+
+struct Play {
+    mock: MockKomoju,
+    thief: Merchant,
+}
+
+pub fn open() -> impl Played {
+    let mock = MockKomoju::builder().clock(clock()).start().unwrap();
+    let thief = mock.open_merchant("Thief");
+    Play { mock, thief }
+}
+
+impl Played for Play {
+    fn clock(&self) -> Clock {
+        self.mock.clock().clone()
+    }
+
+    fn client(&self, whose: Whose, address: &str, wire: Wire) -> Arc<dyn Gateway> {
+        let merchant = match whose {
+            Whose::Store => self.mock.merchant(),
+            Whose::Thief => self.thief.clone(),
+        };
+        let endpoint = merchant
+            .add_endpoint(&format!("{address}/pay/komoju/notification"))
+            .unwrap();
+        let client = Komoju::builder(
+            ApiKey::new(merchant.api_key()).unwrap(),
+            SigningKeys::from_texts([endpoint.secret()]).unwrap(),
+            Addresses::new(address, "/pay/komoju").unwrap(),
+        )
+        .endpoint(self.mock.base_url().origin().ascii_serialization())
+        .pages([self.mock.base_url().origin().ascii_serialization()])
+        .transport(Arc::new(wire))
+        .retry(once());
+        Arc::new(client.build().unwrap())
+    }
+
+    fn pay<'a>(&'a self, redirect: &'a Redirect) -> BoxFuture<'a, Request<Bytes>> {
+        Box::pin(async move {
+            let Redirect::Get(url) = redirect else {
+                panic!("a link was expected")
+            };
+            let page = self.mock.shopper().open(url.as_str()).await.unwrap();
+            match page.pay(TestCard::Succeeds).await.unwrap() {
+                Landed::Store { url } => brought_back(&url, None),
+                Landed::Page(page) => panic!("still there: {}", page.text()),
+            }
+        })
+    }
+
+    fn give_back(&self, attempt: &StoredAttempt) {
+        let session = attempt.checkout.as_ref().unwrap();
+        let _ = self.mock.merchant().refund(session.as_str(), None).unwrap();
+    }
+
+    fn quiet(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.mock.quiet(PATIENCE).await.unwrap() })
+    }
+
+    fn taken(&self) -> &'static str {
+        ""
+    }
+
+    fn essential(&self) -> &'static [(&'static str, Hangs)] {
+        &[
+            ("id", Hangs::OnBeingThere),
+            ("payment.total", Hangs::OnBeingThere),
+            ("payment.currency", Hangs::OnBeingThere),
+            ("payment.status", Hangs::OnBeingThere),
+        ]
+    }
+}

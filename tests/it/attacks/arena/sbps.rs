@@ -1,0 +1,85 @@
+//! SB Payment Service, played.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use kessai::gateways::sbps::{Sbps, ShopId};
+use kessai::ledger::StoredAttempt;
+use kessai::mock::Clock;
+use kessai::mock::sbps::{Landed, Merchant, MockSbps, TestCard};
+use kessai::sign::SigningKeys;
+use kessai::transport::BoxFuture;
+use kessai::{Addresses, ApiKey, Environment, Gateway, Redirect};
+
+use super::{Hangs, Played, Whose, Wire, brought_back, clock, once};
+use crate::support::inbox::PATIENCE;
+
+struct Play {
+    mock: MockSbps,
+    thief: Merchant,
+}
+
+pub fn open() -> impl Played {
+    let mock = MockSbps::builder().clock(clock()).start().unwrap();
+    let thief = mock.open_merchant("Thief");
+    Play { mock, thief }
+}
+
+impl Played for Play {
+    fn clock(&self) -> Clock {
+        self.mock.clock().clone()
+    }
+
+    fn client(&self, whose: Whose, address: &str, wire: Wire) -> Arc<dyn Gateway> {
+        let merchant = match whose {
+            Whose::Store => self.mock.merchant(),
+            Whose::Thief => self.thief.clone(),
+        };
+        let client = Sbps::builder(
+            Environment::Sandbox,
+            ShopId::new(merchant.merchant_id(), merchant.service_id()).unwrap(),
+            SigningKeys::from_texts([merchant.hash_key()]).unwrap(),
+            Addresses::new(address, "/pay/sbps").unwrap(),
+        )
+        .form_url(self.mock.form_url())
+        .api(ApiKey::new(merchant.api_password()).unwrap())
+        .api_endpoint(self.mock.api_url())
+        .transport(Arc::new(wire))
+        .retry(once());
+        Arc::new(client.build().unwrap())
+    }
+
+    fn pay<'a>(&'a self, redirect: &'a Redirect) -> BoxFuture<'a, Request<Bytes>> {
+        Box::pin(async move {
+            let Redirect::Post(form) = redirect else {
+                panic!("a form was expected")
+            };
+            let page = self.mock.shopper().open(form).await.unwrap();
+            assert!(page.is_open(), "{:?}", page.refused());
+            match page.pay(TestCard::Succeeds).await.unwrap() {
+                Landed::Store(visit) => brought_back(&visit.url, Some(visit.body)),
+                Landed::Page(page) => panic!("still there: {}", page.text()),
+            }
+        })
+    }
+
+    /// Money goes back through the API only, and no message tells of it.
+    fn give_back(&self, _attempt: &StoredAttempt) {}
+
+    fn quiet(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.mock.quiet(PATIENCE).await.unwrap() })
+    }
+
+    fn taken(&self) -> &'static str {
+        "OK,"
+    }
+
+    fn essential(&self) -> &'static [(&'static str, Hangs)] {
+        &[
+            ("res_result", Hangs::OnBeingThere),
+            ("payment_status", Hangs::OnBeingThere),
+            ("commit_status", Hangs::OnBeingThere),
+        ]
+    }
+}
