@@ -54,7 +54,7 @@ macro_rules! gateways {
                     pay_18_a_callback_without_proof_pays_nothing, pay_19_a_tag_that_is_not_whole_proves_nothing,
                     pay_32_another_gateways_messages_pay_nothing,
                     pay_33_a_thousand_replays_pay_once, pay_34_a_message_days_later_pays_nothing_more,
-                    pay_40_refusals_look_alike, pay_43_no_usable_answer_decides_nothing,
+                    pay_40_refusals_look_alike, pay_41_a_message_cannot_change_a_setting, pay_43_no_usable_answer_decides_nothing,
                     pay_45_callback_return_and_sweep_at_once_pay_once;
             }
         })+

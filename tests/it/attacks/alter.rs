@@ -139,7 +139,7 @@ fn apply(shape: Shape, body: &[u8], fields: &[Field], at: usize, change: Change)
     })
 }
 
-/// Another value of the same kind.
+/// Another value of the same kind: a lower number where there is one, another currency for the yen.
 fn other(value: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(value).into_owned();
     let bare = text.trim_matches('"');
@@ -147,8 +147,13 @@ fn other(value: &[u8]) -> Vec<u8> {
         "true" => "false".to_owned(),
         "false" => "true".to_owned(),
         "null" => "\"x\"".to_owned(),
+        "jpy" => "usd".to_owned(),
+        "JPY" => "USD".to_owned(),
         _ => match bare.parse::<u64>() {
-            Ok(number) if bare.len() < 19 => format!("{:0width$}", number + 1, width = bare.len()),
+            Ok(number) if bare.len() < 19 => {
+                let number = number.checked_sub(1).unwrap_or(1);
+                format!("{number:0width$}", width = bare.len())
+            }
             _ if text.starts_with('{') => return b"{\"x\":1}".to_vec(),
             _ if text.starts_with('[') => return b"[1]".to_vec(),
             _ => format!("x{bare}"),

@@ -297,6 +297,49 @@ pub async fn pay_40_refusals_look_alike(gateway: Gw) {
     assert!(requests.len() >= 7);
 }
 
+pub async fn pay_41_a_message_cannot_change_a_setting(gateway: Gw) {
+    let arena = Arena::open(gateway).await;
+    let paid = arena.buy("EC-1", PRICE).await;
+    arena.wire.cut();
+    let genuine = arena.cell(&[&paid.page]).await.callback(&paid.callbacks[0]).await;
+    let settings = |gateway: &dyn kessai::Gateway| format!("{gateway:?} {:?} {:?}", gateway.account(), gateway.pages());
+    let before = settings(&*arena.store);
+    let names = [
+        "api_key",
+        "signing_keys",
+        "signing_secret",
+        "webhook_secret",
+        "endpoint",
+        "pages",
+        "account",
+        "merchant_id",
+        "service_id",
+        "hash_key",
+        "shop_id",
+        "shop_pass",
+        "environment",
+        "form_url",
+        "notification_url",
+        "tolerance",
+    ];
+    let form: Vec<String> = names.iter().map(|name| format!("{name}=evil")).collect();
+    let json: Vec<String> = names.iter().map(|name| format!("\"{name}\":\"evil\"")).collect();
+    let bodies = [form.join("&"), format!("{{{}}}", json.join(","))];
+    let cell = arena.cell(&[&paid.page]).await;
+    for body in bodies {
+        for path in ["notification", "return", "cancel", "settings", "config"] {
+            let mut forged = with_body(&paid.callbacks[0], body.as_bytes());
+            *forged.uri_mut() = format!("{}?{}", arena.path(path), form.join("&")).parse().unwrap();
+            assert_eq!(cell.callback(&forged).await, Verdict::Refused, "{path}");
+            assert_eq!(cell.back(&forged).await, Verdict::Refused, "{path}");
+        }
+    }
+    assert_eq!(settings(&*arena.store), before);
+    // What was genuine before still is, and under the same keys.
+    assert_eq!(cell.callback(&paid.callbacks[0]).await, genuine);
+    assert_ne!(genuine, Verdict::Refused);
+}
+
 pub async fn pay_43_no_usable_answer_decides_nothing(gateway: Gw) {
     let arena = Arena::open(gateway).await;
     let paid = arena.buy("EC-1", PRICE).await;
