@@ -12,8 +12,8 @@ use kessai::ledger::StoredAttempt;
 use kessai::sign::SigningKeys;
 use kessai::transport::Transport;
 use kessai::{
-    Ack, Addresses, ApiKey, Callback, CheckoutRequest, Currency, ExpectedPayment, Gateway, LineItem, MerchantReference, Money,
-    PaymentStatus, SigningKey,
+    Ack, Addresses, ApiKey, Callback, CheckoutRequest, Currency, ExpectedPayment, Gateway, LineItem, MerchantReference,
+    Money, PaymentStatus, SigningKey,
 };
 use serde_json::{Value, json};
 

@@ -494,7 +494,10 @@ async fn expire_capture_void_and_refund_send_what_the_sheet_says() {
     // About another payment, or without one: no success.
     script.answer(200, r#"{"id":"re_1","status":"pending","payment_intent":"pi_2"}"#);
     let refund = abilities.refund.unwrap();
-    let error = refund.refund(&attempt, Some(yen(1000)), &key, start()).await.unwrap_err();
+    let error = refund
+        .refund(&attempt, Some(yen(1000)), &key, start())
+        .await
+        .unwrap_err();
     assert_eq!(error.outcome(), Outcome::Unknown, "it may have been made");
     script.answer(200, "{\"id\":\"pi_2\"}");
     assert!(
