@@ -147,12 +147,14 @@ mod tests {
         let other = key("another key that is kept somewhere");
         assert_eq!(Checkpoint::read(&line, &other), Err(CheckpointError::Tag));
         for at in 0..line.len() {
-            for with in ["0", "1", "9", "a", " ", ""] {
-                let changed = format!("{}{with}{}", &line[..at], &line[at + 1..]);
-                if changed == line {
-                    continue;
+            for with in ["0", "1", "9", "a", "+", " ", ""] {
+                // In the place of a character, and before it.
+                for behind in [at + 1, at] {
+                    let changed = format!("{}{with}{}", &line[..at], &line[behind..]);
+                    if changed != line {
+                        assert!(Checkpoint::read(&changed, &own).is_err(), "{changed}");
+                    }
                 }
-                assert!(Checkpoint::read(&changed, &own).is_err(), "{changed}");
             }
         }
         for text in [

@@ -296,3 +296,193 @@ impl StoredAttempt {
         (!named).then_some(Mismatch::Attempt)
     }
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::conformance::{Statement, TestGateway};
+    use crate::money::{Currency, Money};
+    use crate::payment::CaptureMode;
+    use crate::reference::{Environment, GatewayId, GatewayReference, MerchantAccount, ReferenceFormat};
+
+    fn at() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000)
+    }
+
+    struct Desk {
+        gateway: TestGateway,
+        expected: ExpectedPayment,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let gateway = TestGateway::new().unwrap();
+            let expected = gateway.expected("EC-1", at()).unwrap();
+            Self { gateway, expected }
+        }
+
+        fn paid(&self) -> Statement {
+            Statement::about(&self.expected, PaymentStatus::Captured).unwrap()
+        }
+
+        fn accepts(&self, said: &Statement) -> Result<AttemptReference, Mismatch> {
+            let accepted = self.expected.accept(self.gateway.prove(said, at()).unwrap());
+            accepted
+                .map(|accepted| accepted.attempt().clone())
+                .map_err(|rejected| rejected.mismatch())
+        }
+
+        fn means(&self, stored: &StoredAttempt, said: &Statement) -> Meaning {
+            stored.meaning_of(self.gateway.prove(said, at()).unwrap().value())
+        }
+    }
+
+    /// One thing that is said otherwise, with what has to be found.
+    fn differences() -> Vec<(Mismatch, Box<dyn Fn(&mut Statement)>)> {
+        let other = || AttemptReference::random(ReferenceFormat::RANDOM_128).unwrap();
+        vec![
+            (
+                Mismatch::Gateway,
+                Box::new(|said| said.gateway = GatewayId::from_static("another")),
+            ),
+            (
+                Mismatch::Account,
+                Box::new(|said| said.account = MerchantAccount::new("acct-other").unwrap()),
+            ),
+            (
+                Mismatch::Environment,
+                Box::new(|said| said.environment = Environment::Live),
+            ),
+            (
+                Mismatch::Reference,
+                Box::new(|said| said.order = Some("EC-2".parse().unwrap())),
+            ),
+            (Mismatch::Attempt, Box::new(move |said| said.attempt = Some(other()))),
+            (
+                Mismatch::Amount,
+                Box::new(|said| said.amount = Some(Money::new(1979, Currency::JPY))),
+            ),
+            (
+                Mismatch::Amount,
+                Box::new(|said| said.amount = Some(Money::new(1981, Currency::JPY))),
+            ),
+            (
+                Mismatch::Amount,
+                Box::new(|said| said.amount = Some(Money::new(0, Currency::JPY))),
+            ),
+            (
+                Mismatch::Currency,
+                Box::new(|said| said.amount = Some(Money::new(1980, Currency::USD))),
+            ),
+        ]
+    }
+
+    #[test]
+    fn all_eight_things_have_to_be_equal() {
+        let desk = Desk::new();
+        assert_eq!(desk.accepts(&desk.paid()), Ok(desk.expected.attempt.clone()));
+        for (mismatch, change) in differences() {
+            let said = desk.paid().but(|said| change(said));
+            assert_eq!(desk.accepts(&said), Err(mismatch), "{said:?}");
+        }
+        let silent = desk.paid().but(|said| said.attempt = None);
+        assert_eq!(desk.accepts(&silent), Err(Mismatch::Attempt), "no attempt is named");
+        let silent = desk.paid().but(|said| said.amount = None);
+        assert_eq!(desk.accepts(&silent), Err(Mismatch::Amount), "no amount is said");
+        // The attempt names the order already.
+        let silent = desk.paid().but(|said| said.order = None);
+        assert_eq!(desk.accepts(&silent), Ok(desk.expected.attempt.clone()));
+    }
+
+    #[test]
+    fn only_the_state_that_the_store_waits_for_pays() {
+        let mut desk = Desk::new();
+        for capture in [CaptureMode::Automatic, CaptureMode::Manual] {
+            desk.expected.capture = capture;
+            for status in PaymentStatus::ALL {
+                let said = desk.paid().but(|said| said.status = status);
+                let paid = status == PaymentStatus::Captured
+                    || (status == PaymentStatus::Authorized && capture == CaptureMode::Manual);
+                let wanted = if paid {
+                    Ok(desk.expected.attempt.clone())
+                } else {
+                    Err(Mismatch::Status)
+                };
+                assert_eq!(desk.accepts(&said), wanted, "{capture:?} {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rejected_event_keeps_what_it_said() {
+        let desk = Desk::new();
+        let said = desk.paid().but(|said| said.amount = Some(Money::new(1, Currency::JPY)));
+        let rejected = desk
+            .expected
+            .accept(desk.gateway.prove(&said, at()).unwrap())
+            .unwrap_err();
+        assert_eq!(rejected.event().value().snapshot.amount, said.amount);
+    }
+
+    #[test]
+    fn names_that_were_bound_are_compared_and_one_of_them_is_enough() {
+        let desk = Desk::new();
+        let name = |text: &str| Some(GatewayReference::new(text).unwrap());
+        let mut stored = StoredAttempt::new(desk.expected.clone());
+        // What only a name says is about an attempt that has it, and about no other.
+        let by = |checkout: &str, payment: &str| {
+            desk.paid().but(|said| {
+                said.attempt = None;
+                said.checkout = name(checkout);
+                said.payment = name(payment);
+            })
+        };
+        let unnamed = Meaning::Contradicts(Mismatch::Attempt);
+        let other = Meaning::Contradicts(Mismatch::Reference);
+        assert_eq!(
+            desk.means(&stored, &by("page", "pay")),
+            unnamed,
+            "nothing was bound yet"
+        );
+        stored.checkout = name("page");
+        assert_eq!(desk.means(&stored, &by("page", "pay")), Meaning::Pays);
+        assert_eq!(desk.means(&stored, &by("other", "pay")), other);
+        stored.payment = name("pay");
+        assert_eq!(
+            desk.means(&stored, &by("page", "other")),
+            other,
+            "a second payment of one page"
+        );
+        assert_eq!(desk.means(&stored, &by("other", "pay")), other);
+        stored.checkout = None;
+        assert_eq!(desk.means(&stored, &by("page", "pay")), Meaning::Pays);
+        let nameless = desk.paid().but(|said| {
+            said.attempt = None;
+            said.checkout = None;
+            said.payment = None;
+        });
+        assert_eq!(desk.means(&stored, &nameless), unnamed);
+        stored.checkout = name("page");
+        assert_eq!(desk.means(&stored, &nameless), unnamed);
+    }
+
+    #[test]
+    fn what_says_too_little_is_asked_about_and_what_is_no_money_is_told() {
+        let desk = Desk::new();
+        let stored = StoredAttempt::new(desk.expected.clone());
+        for status in PaymentStatus::ALL {
+            let silent = desk.paid().but(|said| {
+                said.status = status;
+                said.amount = None;
+            });
+            let wanted = match status {
+                PaymentStatus::Unknown => Meaning::Asks(AskReason::StatusUnknown),
+                money if money.has_money() => Meaning::Asks(AskReason::AmountMissing),
+                _ => Meaning::Tells,
+            };
+            assert_eq!(desk.means(&stored, &silent), wanted, "{status}");
+        }
+    }
+}

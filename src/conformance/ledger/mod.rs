@@ -160,3 +160,28 @@ cases! {
         a_window_hands_out_each_attempt_once_and_no_other,
         open_attempts_are_those_that_are_not_over;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledgers::MemoryLedger;
+
+    struct InMemory;
+
+    impl LedgerSource for InMemory {
+        fn fresh(&self) -> BoxFuture<'_, Result<Arc<dyn Ledger>, String>> {
+            Box::pin(async { Ok(Arc::new(MemoryLedger::new()) as Arc<dyn Ledger>) })
+        }
+
+        fn reopen(&self, _: Arc<dyn Ledger>) -> BoxFuture<'_, Result<Option<Arc<dyn Ledger>>, String>> {
+            Box::pin(async { Ok(None) })
+        }
+    }
+
+    /// All ledgers are held to the suite from outside. Here it is for the rules that they share, so that unit tests alone notice
+    /// a change in one of them.
+    #[tokio::test]
+    async fn the_rules_that_all_ledgers_share_pass_every_case() {
+        assert_eq!(run_all(&InMemory).await, Ok(()));
+    }
+}
