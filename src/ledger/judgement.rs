@@ -416,6 +416,33 @@ mod tests {
     }
 
     #[test]
+    fn each_difference_has_its_own_word() {
+        use Mismatch as M;
+        let all = [
+            M::Gateway,
+            M::Account,
+            M::Environment,
+            M::Reference,
+            M::Attempt,
+            M::Amount,
+            M::Currency,
+            M::Status,
+        ];
+        let words = [
+            "gateway",
+            "account",
+            "environment",
+            "reference",
+            "attempt",
+            "amount",
+            "currency",
+            "status",
+        ];
+        assert_eq!(all.map(M::as_str), words);
+        assert_eq!(M::Amount.to_string(), "the amount is not the expected one");
+    }
+
+    #[test]
     fn a_rejected_event_keeps_what_it_said() {
         let desk = Desk::new();
         let said = desk.paid().but(|said| said.amount = Some(Money::new(1, Currency::JPY)));

@@ -296,3 +296,85 @@ pub fn bind_opened<'a>(
     }
     Binding::Now
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use super::*;
+    use crate::conformance::TestGateway;
+
+    const MINUTE: u64 = 60;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000 + seconds)
+    }
+
+    /// An attempt whose page was opened, and can be used until half an hour after the beginning.
+    fn opened(asks: u32, status: PaymentStatus) -> StoredAttempt {
+        let expected = TestGateway::new().unwrap().expected("EC-1", at(0)).unwrap();
+        let mut attempt = StoredAttempt::new(expected);
+        (attempt.opened, attempt.asks, attempt.status) = (true, asks, status);
+        attempt
+    }
+
+    fn waits(attempt: &StoredAttempt, now: u64, times: &AskTimes) -> Option<u64> {
+        let next = next_ask(attempt, at(now), times)?;
+        Some(next.duration_since(at(now)).unwrap().as_secs())
+    }
+
+    #[test]
+    fn each_wait_is_twice_the_one_before_up_to_the_longest() {
+        let first = FIRST_ASK.as_secs();
+        let times = AskTimes::default();
+        // Long after the page has expired.
+        let late = 5 * 3600;
+        for (asks, wait) in [
+            (0, first),
+            (1, 2 * first),
+            (2, 4 * first),
+            (3, 8 * first),
+            (9, 3600),
+            (4_000_000_000, 3600),
+        ] {
+            let attempt = opened(asks, PaymentStatus::Created);
+            assert_eq!(waits(&attempt, late, &times), Some(wait), "{asks} questions");
+        }
+        assert_eq!(waits(&opened(9, PaymentStatus::Pending), late, &times), Some(6 * 3600));
+        let own = times
+            .page(Duration::from_secs(7 * MINUTE))
+            .pending(Duration::from_secs(9 * MINUTE));
+        assert_eq!(waits(&opened(9, PaymentStatus::Created), late, &own), Some(7 * MINUTE));
+        assert_eq!(waits(&opened(9, PaymentStatus::Pending), late, &own), Some(9 * MINUTE));
+    }
+
+    #[test]
+    fn once_more_right_after_the_page_expires_and_never_in_the_past() {
+        let (times, expiry) = (AskTimes::default(), 30 * MINUTE + FIRST_ASK.as_secs());
+        let attempt = opened(9, PaymentStatus::Created);
+        assert_eq!(waits(&attempt, 0, &times), Some(expiry), "before the hour is over");
+        assert_eq!(waits(&attempt, expiry - 1, &times), Some(1));
+        assert_eq!(waits(&attempt, expiry, &times), Some(3600), "that was the moment");
+        assert_eq!(waits(&attempt, expiry + 1, &times), Some(3600));
+        // A wait that ends before then, or just then, stays as it is.
+        let first = FIRST_ASK.as_secs();
+        assert_eq!(waits(&opened(0, PaymentStatus::Created), 0, &times), Some(first));
+        assert_eq!(
+            waits(&opened(0, PaymentStatus::Created), expiry - first, &times),
+            Some(first)
+        );
+    }
+
+    #[test]
+    fn what_is_over_or_blocks_nothing_is_not_asked_about() {
+        let times = AskTimes::default();
+        for status in PaymentStatus::ALL {
+            let asked = next_ask(&opened(0, status), at(0), &times).is_some();
+            assert_eq!(asked, !status.is_final(), "{status}");
+        }
+        // Nobody got an address for it, and it expired more than an hour ago.
+        let mut never = opened(0, PaymentStatus::Created);
+        never.opened = false;
+        let end = 30 * MINUTE + UNOPENED_GRACE.as_secs();
+        assert!(next_ask(&never, at(end - 1), &times).is_some());
+        assert!(next_ask(&never, at(end), &times).is_none());
+    }
+}
