@@ -297,7 +297,8 @@ impl StoredAttempt {
     }
 }
 
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(test)]
+#[cfg(feature = "conformance")]
 mod tests {
     use std::time::{Duration, SystemTime};
 
@@ -339,8 +340,10 @@ mod tests {
         }
     }
 
+    type Change = Box<dyn Fn(&mut Statement)>;
+
     /// One thing that is said otherwise, with what has to be found.
-    fn differences() -> Vec<(Mismatch, Box<dyn Fn(&mut Statement)>)> {
+    fn differences() -> Vec<(Mismatch, Change)> {
         let other = || AttemptReference::random(ReferenceFormat::RANDOM_128).unwrap();
         vec![
             (

@@ -297,7 +297,8 @@ pub fn bind_opened<'a>(
     Binding::Now
 }
 
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(test)]
+#[cfg(feature = "conformance")]
 mod tests {
     use super::*;
     use crate::conformance::TestGateway;
