@@ -7,7 +7,6 @@
 //! | [`CheckpointKey`] | key of checkpoints, kept elsewhere | proof: the ledger went so far |
 //! | [`SharedToken`] | fixed value they send | a hint: it shows who called, not what is true |
 
-#[allow(dead_code, reason = "a build may have no gateway")]
 mod own;
 
 use std::fmt;
@@ -192,6 +191,12 @@ mod tests {
             SharedToken::new(canary).unwrap()
         );
         assert_eq!(shown, "SigningKey(..) ApiKey(..) SharedToken(..)");
+    }
+
+    #[test]
+    fn an_api_key_is_read_as_it_was_given() {
+        let text = "sk_test_5WbX2 with+inner/signs";
+        assert_eq!(ApiKey::new(text).unwrap().expose_secret(), text);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::child::text;
 use super::tee::Traffic;
 
 /// A message to the store.
+#[derive(Clone)]
 pub(crate) struct Message {
     pub(crate) path: &'static str,
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -22,31 +23,22 @@ pub(crate) struct Message {
 
 impl Message {
     /// The same under another signature.
-    fn signed(&self, with: impl FnOnce(&str) -> String) -> Self {
-        let mut headers = self.headers.clone();
-        if let Some((_, value)) = headers.first_mut() {
+    fn signed(mut self, with: impl FnOnce(&str) -> String) -> Self {
+        if let Some((_, value)) = self.headers.first_mut() {
             *value = with(value);
         }
-        Self {
-            path: self.path,
-            headers,
-            body: self.body.clone(),
-        }
+        self
     }
 
     /// The same with one more header.
-    fn and(&self, name: &'static str, value: &str) -> Self {
-        let mut more = self.signed(str::to_owned);
-        more.headers.push((name, value.to_owned()));
-        more
+    fn and(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// The same signature over another body.
-    fn saying(&self, body: String) -> Self {
-        Self {
-            body,
-            ..self.signed(str::to_owned)
-        }
+    fn saying(self, body: String) -> Self {
+        Self { body, ..self }
     }
 }
 
@@ -196,12 +188,6 @@ fn returned(traffic: &Traffic, victim: &str) -> Option<String> {
     Some(format!("{before}attempt={victim}&{after}"))
 }
 
-fn unsigned(message: &Message) -> Message {
-    let mut bare = message.signed(str::to_owned);
-    bare.headers.clear();
-    bare
-}
-
 /// `t=...,v1=...` up to the tag.
 fn without_tag(signature: &str) -> String {
     let (before, _) = signature.split_once("v1=").unwrap_or((signature, ""));
@@ -260,11 +246,20 @@ impl Attacker {
         let failed = captured.body.replace("captured", "failed");
         let nested = "[".repeat(30_000);
         Ok(vec![
-            ("Stripe: unsigned (PAY-18)", unsigned(&paid)),
-            ("a body of a megabyte (PAY-61)", paid.saying(" ".repeat(1 << 20))),
-            ("a body that nests 30,000 deep (PAY-63)", paid.saying(nested)),
-            ("forged failure, Stripe (PAY-17)", paid.saying(expired)),
-            ("forged failure, KOMOJU (PAY-17)", captured.saying(failed)),
+            (
+                "Stripe: unsigned (PAY-18)",
+                Message {
+                    headers: Vec::new(),
+                    ..paid.clone()
+                },
+            ),
+            (
+                "a body of a megabyte (PAY-61)",
+                paid.clone().saying(" ".repeat(1 << 20)),
+            ),
+            ("a body that nests 30,000 deep (PAY-63)", paid.clone().saying(nested)),
+            ("forged failure, Stripe (PAY-17)", paid.clone().saying(expired)),
+            ("forged failure, KOMOJU (PAY-17)", captured.clone().saying(failed)),
             ("Stripe: signed with a guess (PAY-18)", paid),
             (
                 "Stripe: an hour old, signed with a guess (PAY-33)",
@@ -293,26 +288,37 @@ impl Attacker {
         let attempt = attempt.ok_or("a genuine message without an attempt")?;
         let dearer = body.replace(&amount, &format!("{amount}0"));
         let another = body.replace(&attempt, text(victim, "attempt")?);
-        let mut elsewhere = genuine.signed(str::to_owned);
-        elsewhere.path = "/pay/komoju/notification";
+        let elsewhere = Message {
+            path: "/pay/komoju/notification",
+            ..genuine.clone()
+        };
         let signature = genuine
             .headers
             .first()
             .map(|(_, value)| value.clone())
             .unwrap_or_default();
         Ok(vec![
-            ("genuine message: no tag (PAY-19)", genuine.signed(without_tag)),
-            ("genuine message: half a tag (PAY-19)", genuine.signed(half_a_tag)),
-            ("genuine message: another amount (PAY-25)", genuine.saying(dearer)),
-            ("genuine message: another order (PAY-27)", genuine.saying(another)),
+            ("genuine message: no tag (PAY-19)", genuine.clone().signed(without_tag)),
+            (
+                "genuine message: half a tag (PAY-19)",
+                genuine.clone().signed(half_a_tag),
+            ),
+            (
+                "genuine message: another amount (PAY-25)",
+                genuine.clone().saying(dearer),
+            ),
+            (
+                "genuine message: another order (PAY-27)",
+                genuine.clone().saying(another),
+            ),
             ("genuine message: another gateway's address (PAY-32)", elsewhere),
             (
                 "genuine message: two signatures (PAY-57)",
-                genuine.and("Stripe-Signature", &signature),
+                genuine.clone().and("Stripe-Signature", signature),
             ),
             (
                 "genuine message: said to be compressed (PAY-62)",
-                genuine.and("Content-Encoding", "gzip"),
+                genuine.clone().and("Content-Encoding", "gzip".to_owned()),
             ),
             ("genuine message: once more (PAY-33)", genuine),
         ])

@@ -55,6 +55,7 @@ impl Hako {
     ) -> Result<Self, Failure> {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", api_key.expose_secret()))?;
         authorization.set_sensitive(true);
+        let client = Client::new(over, RetryPolicy::default()).withholding(&api_key, Some(&keys));
         Ok(Self {
             account: MerchantAccount::new(shop)?,
             api_key,
@@ -62,7 +63,7 @@ impl Hako {
             keys,
             addresses,
             pages: AllowedOrigins::new(["https://pay.hako.example"])?,
-            client: Client::new(over, RetryPolicy::default()),
+            client,
         })
     }
 

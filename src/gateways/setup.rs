@@ -7,7 +7,6 @@ use url::Url;
 use crate::error::{ConfigError, Error};
 use crate::redirect::{AllowedOrigins, is_loopback, is_safe_scheme};
 use crate::reference::Environment;
-use crate::secret::OwnSecrets;
 use crate::transport::{Client, RetryPolicy, Transport};
 
 /// The origin that calls go to. `live` names what makes the environment live, for the message.
@@ -53,13 +52,12 @@ pub(super) fn pages<S: AsRef<str>>(
 pub(super) fn client(
     transport: Option<Arc<dyn Transport>>,
     policy: RetryPolicy,
-    secrets: OwnSecrets,
 ) -> Result<Option<Client>, ConfigError> {
     let transport = match transport {
         Some(transport) => transport,
         None => Arc::new(crate::transport::HttpTransport::new()?),
     };
-    Ok(Some(Client::new(transport, policy).withholding(secrets)))
+    Ok(Some(Client::new(transport, policy)))
 }
 
 #[cfg(not(feature = "reqwest"))]
@@ -67,9 +65,8 @@ pub(super) fn client(
 pub(super) fn client(
     transport: Option<Arc<dyn Transport>>,
     policy: RetryPolicy,
-    secrets: OwnSecrets,
 ) -> Result<Option<Client>, ConfigError> {
-    Ok(transport.map(|transport| Client::new(transport, policy).withholding(secrets)))
+    Ok(transport.map(|transport| Client::new(transport, policy)))
 }
 
 /// The client of a gateway that is to send something.

@@ -5,11 +5,17 @@ use std::fmt;
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::ApiKey;
 use crate::error::Error;
+use crate::sign::SigningKeys;
 
 /// Every secret of a gateway's set-up, so that an answer that repeats one is known (PAY-52).
-#[derive(Clone, Default)]
-pub(crate) struct OwnSecrets(Vec<Form>);
+#[derive(Clone)]
+pub(crate) struct OwnSecrets {
+    forms: Vec<Form>,
+    /// The bytes with which one of them begins.
+    begins: [bool; 256],
+}
 
 /// One way to write a secret.
 #[derive(Clone)]
@@ -33,20 +39,43 @@ enum Repeats {
     Surely,
 }
 
+impl Default for OwnSecrets {
+    fn default() -> Self {
+        Self {
+            forms: Vec::new(),
+            begins: [false; 256],
+        }
+    }
+}
+
 impl OwnSecrets {
-    pub(crate) fn and<'a>(mut self, texts: impl IntoIterator<Item = &'a str>) -> Self {
+    /// What a gateway is set up with: what it sends, and what it checks messages with.
+    pub(crate) fn of(api_key: &ApiKey, signing_keys: Option<&SigningKeys>) -> Self {
+        let secrets = Self::default().and([api_key.expose()]);
+        secrets.and(signing_keys.into_iter().flat_map(SigningKeys::texts))
+    }
+
+    fn and<'a>(mut self, texts: impl IntoIterator<Item = &'a str>) -> Self {
         for text in texts {
-            let mut add = |text: String, folded, short| {
-                let text = text.into();
-                self.0.push(Form { text, folded, short });
-            };
-            add(text.to_ascii_lowercase(), true, text.len() < UNMISTAKABLE);
-            add(base16ct::lower::encode_string(text.as_bytes()), true, false);
+            self.add(text.to_owned(), true, text.len() < UNMISTAKABLE);
+            self.add(base16ct::lower::encode_string(text.as_bytes()), true, false);
             for form in (0..3).flat_map(|behind| base64_inside(text.as_bytes(), behind)) {
-                add(form, false, false);
+                self.add(form, false, false);
             }
         }
         self
+    }
+
+    fn add(&mut self, text: String, folded: bool, short: bool) {
+        let Some(first) = text.bytes().next() else { return };
+        let firsts = [first.to_ascii_lowercase(), first.to_ascii_uppercase()];
+        for first in if folded { firsts } else { [first; 2] } {
+            if let Some(begins) = self.begins.get_mut(usize::from(first)) {
+                *begins = true;
+            }
+        }
+        let text = text.into();
+        self.forms.push(Form { text, folded, short });
     }
 
     /// Reads an answer. One that repeats a secret of ours is no answer, for its words go on record and its address to a browser; of a
@@ -56,6 +85,9 @@ impl OwnSecrets {
         answer: http::Response<Bytes>,
         read: impl FnOnce(http::Response<Bytes>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        if self.forms.is_empty() {
+            return read(answer);
+        }
         let repeats = self.repeated_by(&answer);
         match read(answer) {
             Ok(_) if repeats == Repeats::Surely => Err(Error::protocol("the answer repeats a secret of ours")),
@@ -70,38 +102,26 @@ impl OwnSecrets {
         texts.map(|text| self.repeated_in(text)).max().unwrap_or(Repeats::Not)
     }
 
-    /// As it is, in hex, in base64, and behind escapes.
+    /// As it is, in hex, in base64, and behind escapes. Nothing is copied that has none.
     fn repeated_in(&self, text: &[u8]) -> Repeats {
-        let plain = text.contains(&b'\\') || text.contains(&b'%') || text.contains(&b'&');
-        let plain = plain.then(|| unescaped(text));
-        let looks = std::iter::once(text).chain(plain.as_deref());
-        looks
-            .map(|text| {
-                let small = text.to_ascii_lowercase();
-                self.look(&small, true).max(self.look(text, false))
-            })
-            .max()
-            .unwrap_or(Repeats::Not)
+        let found = self.look(text);
+        if found == Repeats::Surely || !text.iter().any(|byte| matches!(byte, b'\\' | b'%' | b'&')) {
+            return found;
+        }
+        found.max(self.look(&unescaped(text)))
     }
 
     /// One pass over the text, whatever the number of secrets: only where a letter begins one is more than that letter compared.
-    fn look(&self, text: &[u8], folded: bool) -> Repeats {
-        let forms = || self.0.iter().filter(|form| form.folded == folded);
-        let mut begins = [false; 256];
-        for first in forms().filter_map(|form| form.text.expose_secret().bytes().next()) {
-            if let Some(place) = begins.get_mut(usize::from(first)) {
-                *place = true;
-            }
-        }
+    fn look(&self, text: &[u8]) -> Repeats {
         let starts = text
             .iter()
             .enumerate()
-            .filter(|(_, byte)| begins.get(usize::from(**byte)) == Some(&true));
+            .filter(|(_, byte)| self.begins.get(usize::from(**byte)) == Some(&true));
         let mut found = Repeats::Not;
         for (at, _) in starts {
             let rest = text.get(at..).unwrap_or_default();
-            for form in forms() {
-                let Some(behind) = rest.strip_prefix(form.text.expose_secret().as_bytes()) else {
+            for form in &self.forms {
+                let Some(behind) = form.stripped_from(rest) else {
                     continue;
                 };
                 let before = at.checked_sub(1).and_then(|before| text.get(before));
@@ -116,6 +136,20 @@ impl OwnSecrets {
             }
         }
         found
+    }
+}
+
+impl Form {
+    /// What is behind it, if the text begins with it.
+    fn stripped_from<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        let own = self.text.expose_secret().as_bytes();
+        let (head, behind) = text.split_at_checked(own.len())?;
+        let same = if self.folded {
+            head.eq_ignore_ascii_case(own)
+        } else {
+            head.starts_with(own)
+        };
+        same.then_some(behind)
     }
 }
 
@@ -189,6 +223,7 @@ fn base64_inside(bytes: &[u8], behind: usize) -> [String; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn an_answer_that_repeats_a_secret_is_known_in_every_form() {
@@ -237,6 +272,43 @@ mod tests {
         }
         let answer = http::Response::new(Bytes::from_static(b"x"));
         assert_eq!(OwnSecrets::default().repeated_by(&answer), Repeats::Not);
+    }
+
+    #[test]
+    fn the_api_key_and_every_signing_key_are_secrets_of_ours() {
+        let api_key = ApiKey::new("sk_test_canary-api-key-3f9a").unwrap();
+        let keys = ["whsec_canary-current-8c21", "whsec_canary-retiring-77d0"];
+        let ours = OwnSecrets::of(&api_key, Some(&SigningKeys::from_texts(keys).unwrap()));
+        let unsigned = OwnSecrets::of(&api_key, None);
+        let is_in = |ours: &OwnSecrets, text: &'static str| {
+            ours.repeated_by(&http::Response::new(Bytes::from_static(text.as_bytes()))) == Repeats::Surely
+        };
+        assert!(is_in(&ours, "denied: sk_test_canary-api-key-3f9a"));
+        assert!(is_in(&unsigned, "denied: sk_test_canary-api-key-3f9a"));
+        for key in keys {
+            assert!(is_in(&ours, key), "{key}");
+            assert!(!is_in(&unsigned, key), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_no_answer_if_it_repeats_one_and_a_refusal_keeps_its_meaning() {
+        let ours = OwnSecrets::default().and(["sk_test_canary-api-key-3f9a"]);
+        let saying = |text: &'static str| http::Response::new(Bytes::from_static(text.as_bytes()));
+        let taken = |_| Ok("paid");
+        let refused = |_| Err::<&str, _>(Error::protocol("no").with_code(Some("sk_test_canary-api-key-3f9a")));
+        assert_eq!(ours.guard(saying("all is well"), taken).unwrap(), "paid");
+        assert!(ours.guard(saying("sk_test_canary-api-key-3f9a"), taken).is_err());
+        let kept = ours.guard(saying("sk_test_canary-api-key-3f9a"), refused).unwrap_err();
+        assert_eq!(kept.kind(), ErrorKind::Protocol);
+        assert!(!format!("{kept:?} {kept}").contains("canary"), "{kept:?}");
+        // Without a secret there is nothing to look for.
+        assert_eq!(
+            OwnSecrets::default()
+                .guard(saying("sk_test_canary-api-key-3f9a"), taken)
+                .unwrap(),
+            "paid"
+        );
     }
 
     #[test]

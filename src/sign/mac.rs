@@ -52,7 +52,6 @@ impl SigningKeys {
     }
 
     /// The keys themselves, to know them again in what comes from outside.
-    #[allow(dead_code, reason = "a build may have no gateway")]
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|(key, _)| key.expose())
     }

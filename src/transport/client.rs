@@ -12,7 +12,7 @@ use super::retry_after::{asked_wait, clock_ahead};
 use super::{Call, Repeat, RetryAdvice, Transport, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::secret::{ApiKey, OwnSecrets};
-use crate::sign::evidence_of_answer;
+use crate::sign::{SigningKeys, evidence_of_answer};
 use crate::trace::notice;
 use crate::verified::{Proof, Trust, Verified};
 
@@ -60,9 +60,11 @@ impl Client {
         }
     }
 
-    /// Withholds the words of an answer that repeats one of these (PAY-52).
-    pub(crate) fn withholding(mut self, secrets: OwnSecrets) -> Self {
-        self.secrets = Arc::new(secrets);
+    /// Withholds the words of an answer that repeats a secret of the gateway's set-up, in whatever form: a refusal keeps its meaning
+    /// and loses its words, and a success is an error (PAY-52). Give it what the gateway sends and what it checks messages with.
+    #[must_use]
+    pub fn withholding(mut self, api_key: &ApiKey, signing_keys: Option<&SigningKeys>) -> Self {
+        self.secrets = Arc::new(OwnSecrets::of(api_key, signing_keys));
         self
     }
 

@@ -71,10 +71,10 @@ pub(super) async fn nothing_that_prints_holds_a_secret(stand: &Stand<'_>) -> Fou
         let heard = gateway.receive(&message.callback).await;
         stand.prints_no_secret("a message", &format!("{heard:?}"))?;
     }
-    // An answer that repeats what it should not. The gateway's own code is meant to be printed, so it is not tried.
+    // An answer that repeats what it should not, also where the gateway's own words are meant to be printed.
     for status in [200, 400, 401, 500] {
         let echo = secrets.join(" ");
-        let envelope = serde_json::json!({"error": {"code": "denied", "message": echo}, "message": echo});
+        let envelope = serde_json::json!({"error": {"code": echo, "message": echo}, "message": echo, "code": echo});
         for body in [echo.clone(), envelope.to_string()] {
             stand.line.script(&[Answer::new(status, body)]);
             let checkout = gateway.checkout(&stand.expected, &stand.request).await;

@@ -11,7 +11,7 @@ use crate::gateways::setup;
 use crate::guard::check_text;
 use crate::redirect::AllowedOrigins;
 use crate::reference::{Environment, MerchantAccount};
-use crate::secret::{ApiKey, OwnSecrets};
+use crate::secret::ApiKey;
 use crate::transport::{RetryPolicy, Transport};
 
 #[derive(Clone)]
@@ -188,8 +188,8 @@ impl GmoPgBuilder {
         let endpoint = setup::endpoint(self.endpoint.as_deref().unwrap_or(endpoint), self.environment, LIVE)?;
         let pages = self.pages.unwrap_or_else(|| vec![page.to_owned()]);
         let pages = setup::pages(&pages, self.environment, LIVE)?;
-        let secrets = OwnSecrets::default().and([self.shop_pass.expose()]);
-        let client = setup::client(self.transport, self.policy, secrets)?;
+        let client = setup::client(self.transport, self.policy)?;
+        let client = client.map(|client| client.withholding(&self.shop_pass, None));
         Ok(GmoPg {
             config: Config {
                 shop_id: self.shop_id,

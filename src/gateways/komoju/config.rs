@@ -10,7 +10,7 @@ use crate::gateways::setup;
 use crate::guard::check_text;
 use crate::redirect::AllowedOrigins;
 use crate::reference::{Environment, MerchantAccount};
-use crate::secret::{ApiKey, OwnSecrets};
+use crate::secret::ApiKey;
 use crate::sign::SigningKeys;
 use crate::transport::{RetryPolicy, Transport};
 
@@ -140,10 +140,8 @@ impl KomojuBuilder {
         }
         let endpoint = setup::endpoint(&self.endpoint, environment, LIVE)?;
         let pages = setup::pages(&self.pages, environment, LIVE)?;
-        let secrets = OwnSecrets::default()
-            .and([self.api_key.expose()])
-            .and(self.signing_keys.texts());
-        let client = setup::client(self.transport, self.policy, secrets)?;
+        let client = setup::client(self.transport, self.policy)?;
+        let client = client.map(|client| client.withholding(&self.api_key, Some(&self.signing_keys)));
         Ok(Komoju {
             config: Config {
                 api_key: self.api_key,

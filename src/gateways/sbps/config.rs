@@ -13,7 +13,7 @@ use crate::gateways::setup;
 use crate::payment::CaptureMode;
 use crate::redirect::{AllowedOrigins, RedirectUrl, is_loopback, is_safe_scheme};
 use crate::reference::{Environment, MerchantAccount};
-use crate::secret::{ApiKey, OwnSecrets};
+use crate::secret::ApiKey;
 use crate::sign::SigningKeys;
 use crate::transport::{RetryPolicy, Transport};
 
@@ -323,8 +323,8 @@ impl SbpsBuilder {
         })?;
         let client = match &api {
             Some(api) => {
-                let secrets = OwnSecrets::default().and([api.password.expose()]);
-                setup::client(self.transport, self.policy, secrets.and(self.signing_keys.texts()))?
+                let client = setup::client(self.transport, self.policy)?;
+                client.map(|client| client.withholding(&api.password, Some(&self.signing_keys)))
             }
             None => None,
         };

@@ -110,9 +110,8 @@ impl Call for CreateSession {
         advice(response)
     }
 
-    // Guarded here as well as by the client, for those who send the call by other means.
     fn reply(&self, response: Response<Bytes>) -> Result<Checkout, Error> {
-        self.config.secrets().guard(response, |response| self.read(&response))
+        self.config.secrets.guard(response, |response| self.read(&response))
     }
 }
 
@@ -206,7 +205,7 @@ impl Call for RetrieveSession {
 
     fn reply(&self, response: Response<Bytes>) -> Result<PaymentEvent, Error> {
         let read = |response| session_event(&self.config, &self.session, self.at, &response);
-        self.config.secrets().guard(response, read)
+        self.config.secrets.guard(response, read)
     }
 }
 
@@ -251,7 +250,8 @@ impl Call for ExpireSession {
     }
 
     fn reply(&self, response: Response<Bytes>) -> Result<PaymentEvent, Error> {
-        session_event(&self.config, &self.session, self.at, &response)
+        let read = |response| session_event(&self.config, &self.session, self.at, &response);
+        self.config.secrets.guard(response, read)
     }
 }
 
@@ -299,7 +299,8 @@ impl Call for CapturePayment {
     }
 
     fn reply(&self, response: Response<Bytes>) -> Result<(), Error> {
-        about(&self.payment, &response)
+        let read = |response| about(&self.payment, &response);
+        self.config.secrets.guard(response, read)
     }
 }
 
@@ -338,7 +339,8 @@ impl Call for CancelPayment {
     }
 
     fn reply(&self, response: Response<Bytes>) -> Result<(), Error> {
-        about(&self.payment, &response)
+        let read = |response| about(&self.payment, &response);
+        self.config.secrets.guard(response, read)
     }
 }
 
@@ -386,15 +388,19 @@ impl Call for CreateRefund {
     }
 
     fn reply(&self, response: Response<Bytes>) -> Result<RefundReceipt, Error> {
-        let refund: wire::Refund<'_> = success(&response)?;
+        self.config.secrets.guard(response, |response| self.read(&response))
+    }
+}
+
+impl CreateRefund {
+    fn read(&self, response: &Response<Bytes>) -> Result<RefundReceipt, Error> {
+        let refund: wire::Refund<'_> = success(response)?;
+        let wrong = |message: &'static str| Error::protocol(message).with_request_id(request_id(response).as_deref());
         let other = |named: &wire::IdOr<'_, wire::Id<'_>>| named.id() != self.payment.as_str();
         if refund.payment_intent.as_ref().is_some_and(other) {
-            return Err(Error::protocol("the refund is about another payment")
-                .with_request_id(request_id(&response).as_deref()));
+            return Err(wrong("the refund is about another payment"));
         }
-        let reference = GatewayReference::new(refund.id.as_ref()).map_err(|_| {
-            Error::protocol("the refund has no usable id").with_request_id(request_id(&response).as_deref())
-        })?;
+        let reference = GatewayReference::new(refund.id.as_ref()).map_err(|_| wrong("the refund has no usable id"))?;
         Ok(RefundReceipt::new(
             reference,
             GatewayWord::new(refund.status.as_deref().unwrap_or_default()),

@@ -40,6 +40,9 @@ pub(super) struct Config {
     pub(super) version: String,
     pub(super) tolerance: Duration,
     pub(super) methods: Vec<String>,
+    /// What no answer may repeat. Each call looks for it by itself and the client does not, because a store may send the calls by
+    /// other means.
+    pub(super) secrets: Arc<OwnSecrets>,
 }
 
 impl Config {
@@ -51,15 +54,6 @@ impl Config {
             "allowed_payment_method_types"
         }
     }
-
-    /// What no answer may repeat.
-    pub(super) fn secrets(&self) -> OwnSecrets {
-        secrets(&self.api_key, &self.signing_keys)
-    }
-}
-
-fn secrets(api_key: &ApiKey, signing_keys: &SigningKeys) -> OwnSecrets {
-    OwnSecrets::default().and([api_key.expose()]).and(signing_keys.texts())
 }
 
 impl fmt::Debug for Config {
@@ -76,6 +70,7 @@ impl fmt::Debug for Config {
             version,
             tolerance,
             methods,
+            secrets: _,
         } = self;
         f.debug_struct("Config")
             .field("api_key", api_key)
@@ -88,7 +83,7 @@ impl fmt::Debug for Config {
             .field("version", version)
             .field("tolerance", tolerance)
             .field("methods", methods)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -231,8 +226,7 @@ impl StripeBuilder {
                 bounds: "words without card data",
             });
         }
-        let secrets = secrets(&self.api_key, &self.signing_keys);
-        let client = setup::client(self.transport, self.policy, secrets)?;
+        let client = setup::client(self.transport, self.policy)?;
         let Self {
             api_key,
             signing_keys,
@@ -242,6 +236,7 @@ impl StripeBuilder {
             methods,
             ..
         } = self;
+        let secrets = Arc::new(OwnSecrets::of(&api_key, Some(&signing_keys)));
         let config = Config {
             api_key,
             signing_keys,
@@ -253,6 +248,7 @@ impl StripeBuilder {
             version,
             tolerance,
             methods,
+            secrets,
         };
         Ok(Stripe { config, client })
     }
