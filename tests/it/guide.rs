@@ -119,3 +119,30 @@ fn every_file_that_is_named_exists() {
     assert!(missing.is_empty(), "named and not there:\n{}", missing.join("\n"));
     assert!(found > 60, "only {found} files were looked up");
 }
+
+/// Names of security events have three words.
+#[test]
+fn every_security_event_that_is_named_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let known = fs::read_to_string(root.join("src/security_event/event.rs")).unwrap();
+    let pages = fs::read_dir(root.join("src/guide"))
+        .unwrap()
+        .flatten()
+        .map(|file| file.path());
+    let mut missing = Vec::new();
+    let mut found = 0;
+    for page in pages.chain([root.join("README.md")]) {
+        let text = fs::read_to_string(&page).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            if !word.starts_with("payment.") || word.split('.').count() != 3 || word.contains([' ', '*', '\n']) {
+                continue;
+            }
+            found += 1;
+            if !known.contains(&format!("\"{word}\"")) {
+                missing.push(format!("{}: {word}", page.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "named and not there:\n{}", missing.join("\n"));
+    assert!(found > 30, "only {found} names were looked up");
+}

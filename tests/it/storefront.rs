@@ -15,6 +15,7 @@ mod ways;
 use std::time::Duration;
 
 use kessai::MerchantReference;
+use kessai::cashier::CheckoutLimits;
 use kessai::mock::stripe::{DeliveryFault, Fault, Landed, Operation, Page, TestCard};
 use scraper::{Html, Selector};
 use tokio::net::TcpListener;
@@ -139,7 +140,7 @@ async fn a_shopper_buys_and_sees_the_order_paid_and_sent_however_often_the_page_
     let browser = store.browser();
     let shelf = browser.get("/").await.unwrap();
     assert_eq!(select(&shelf.body, ".card h2").len(), 6);
-    browser.choose("sencha", "1").await.unwrap();
+    browser.choose("matcha", "1").await.unwrap();
     browser.choose("hojicha", "2").await.unwrap();
     let basket = browser.get("/basket").await.unwrap();
     assert_eq!(select(&basket.body, "[data-test=total]"), ["¥4,280"]);
@@ -227,6 +228,38 @@ async fn pressing_the_button_many_times_at_once_is_one_order_and_one_page() {
     for answer in &answers {
         assert_eq!((answer.status, answer.location()), (303, Some(page)));
     }
+}
+
+#[tokio::test]
+async fn a_browser_that_opens_page_after_page_is_asked_to_wait_and_keeps_its_order() {
+    let store = Store::open().await;
+    let browser = store.browser();
+    let mut opened = 0;
+    let late = loop {
+        // Each time something more in the basket, which makes it another order; 20 of a kind at most.
+        let article = if opened < 15 { "matcha" } else { "gyokuro" };
+        browser.choose(article, "1").await.unwrap();
+        let answer = browser.check_out().await.unwrap();
+        if answer.status != 303 {
+            break answer;
+        }
+        opened += 1;
+        assert!(opened <= 40, "never asked to wait");
+    };
+    assert_eq!(opened, CheckoutLimits::default().per_client);
+    assert_eq!(late.status, 429);
+    let wait: u64 = late.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(
+        (1..=CheckoutLimits::default().window.as_secs()).contains(&wait),
+        "{wait}"
+    );
+    assert!(late.body.contains("Your order is kept"), "{}", late.body);
+    let order = browser.latest_order().await.unwrap();
+    assert_eq!(store.sessions_of(&order), 0);
+    assert!(store.records(&order).await.is_empty());
+    // Somebody else is not made to wait for it.
+    let (_, other, _) = store.order().await;
+    assert_eq!(store.sessions_of(&other), 1);
 }
 
 #[tokio::test]
@@ -386,7 +419,7 @@ async fn orders_that_do_not_exist_and_orders_of_others_are_the_same_404() {
 async fn a_form_without_the_shops_own_token_is_refused_and_does_nothing() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("sencha", "1").await.unwrap();
+    browser.choose("matcha", "1").await.unwrap();
     let other = store.browser();
     let foreign = other.form_token().await.unwrap();
     let own = browser.form_token().await.unwrap();
@@ -413,7 +446,7 @@ async fn a_form_without_the_shops_own_token_is_refused_and_does_nothing() {
 async fn a_form_from_another_site_or_under_another_name_is_refused_even_with_the_token() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("sencha", "1").await.unwrap();
+    browser.choose("matcha", "1").await.unwrap();
     let token = browser.form_token().await.unwrap();
     let client = reqwest::Client::new();
     let (browser, token) = (&browser, &token);
@@ -483,7 +516,7 @@ async fn prices_come_from_the_catalogue_whatever_the_form_says() {
 async fn what_is_typed_is_checked_and_shown_escaped() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("sencha", "1").await.unwrap();
+    browser.choose("matcha", "1").await.unwrap();
     let hostile = "\"><script>alert(1)</script>";
     let fields = [("name", hostile), ("email", "not an address"), ("address", hostile)];
     let seen = browser.post("/checkout", &fields).await.unwrap();
@@ -511,7 +544,7 @@ async fn what_is_typed_is_checked_and_shown_escaped() {
 async fn a_card_number_typed_into_the_shop_is_refused_and_not_shown_again() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("sencha", "1").await.unwrap();
+    browser.choose("matcha", "1").await.unwrap();
     let card = "4242 4242 4242 4242";
     for field in ["name", "address"] {
         let mut fields = vec![("name", "A"), ("email", "a@shopper.example"), ("address", "B")];
@@ -687,7 +720,7 @@ async fn no_page_has_a_card_field_or_a_script_and_every_page_has_its_headers() {
     let cancelled = back(&page.cancel().await.unwrap());
     let returned = pay(&page).await;
     store.round().await;
-    browser.choose("sencha", "1").await.unwrap();
+    browser.choose("matcha", "1").await.unwrap();
     let refused = browser
         .post("/checkout", &[("name", ""), ("email", "x"), ("address", "")])
         .await;
@@ -811,7 +844,7 @@ async fn the_language_is_the_browsers_until_the_shopper_chooses() {
     assert_eq!(lang(&browser.get("/?lang=en").await.unwrap()), "en");
     assert_eq!(lang(&browser.get("/basket").await.unwrap()), "en");
     assert_eq!(lang(&browser.get("/?lang=xx").await.unwrap()), "en");
-    browser.choose("sencha", "1").await.unwrap();
+    browser.choose("matcha", "1").await.unwrap();
     let page = store.payment_page(&browser.check_out().await.unwrap()).await;
     assert_eq!(
         values(page.html(), "html", "lang"),

@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kessai::integrations::axum::Reply;
 use kessai::{Email, MerchantReference, Nonce, OpenError, check_text};
@@ -189,7 +189,10 @@ async fn to_payment(shop: &Shop, visitor: &Visitor, order: &Order, way: &Way) ->
         },
         Err(OpenError::TooMany { retry_after, .. }) => {
             let page = pages::trouble::too_many(visitor.lang, retry_after);
-            Ok(visitor.page(shop, StatusCode::TOO_MANY_REQUESTS, page))
+            let mut answer = visitor.page(shop, StatusCode::TOO_MANY_REQUESTS, page);
+            let seconds = HeaderValue::from(retry_after.as_secs() + 1);
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+            Ok(answer)
         }
         Err(OpenError::Store(error)) => Err(error.into()),
         Err(error) => {
