@@ -266,6 +266,27 @@ mod tests {
     }
 
     #[test]
+    fn as_much_as_the_limits_say_is_taken_and_one_more_is_not() {
+        let limits = CallbackLimits {
+            body: 8,
+            target: 12,
+            headers: 2,
+            // x-a: 1 and x-bcd: 22.
+            header_bytes: 11,
+        };
+        let within = |target: &str, second: &str, body: &'static str| {
+            let request = http::Request::post(target).header("x-a", "1").header("x-bcd", second);
+            let request = request.body(Bytes::from_static(body.as_bytes())).unwrap();
+            Callback::within(limits, request, SystemTime::UNIX_EPOCH).err()
+        };
+        assert_eq!(within("/pay?a=12345", "22", "12345678"), None);
+        let refused = |what| Some(CallbackError::TooLarge(what));
+        assert_eq!(within("/pay?a=123456", "22", "12345678"), refused("target"));
+        assert_eq!(within("/pay?a=12345", "223", "12345678"), refused("header section"));
+        assert_eq!(within("/pay?a=12345", "22", "123456789"), refused("body"));
+    }
+
+    #[test]
     fn compressed_bodies_are_refused_without_inflating_them() {
         for encoding in [
             "gzip",

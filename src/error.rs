@@ -380,3 +380,46 @@ impl From<RandomError> for Error {
         Self::config("no attempt can be made").with_source(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_tells_all_that_it_was_given_and_hides_its_source_in_no_form() {
+        let bare = Error::new(ErrorKind::Conflict, Outcome::Refused, "no");
+        assert_eq!((bare.retry_after(), bare.code(), bare.field()), (None, None, None));
+        assert_eq!((bare.request_id(), bare.tries()), (None, 0));
+        assert!(bare.source().is_none());
+        assert_eq!(bare.to_string(), "no");
+
+        let wait = Duration::from_secs(7);
+        let full = bare
+            .with_retry_after(Some(wait))
+            .with_field(Some("amount"))
+            .with_code(Some("too_much"))
+            .with_request_id(Some("req_1"))
+            .with_tries(3)
+            .with_source(fmt::Error)
+            .with_outcome(Outcome::Unknown);
+        assert_eq!((full.kind(), full.outcome()), (ErrorKind::Conflict, Outcome::Unknown));
+        assert_eq!((full.retry_after(), full.tries()), (Some(wait), 3));
+        assert_eq!((full.field(), full.code()), (Some("amount"), Some("too_much")));
+        assert_eq!(full.request_id(), Some("req_1"));
+        let source = full.source().map(ToString::to_string);
+        assert_eq!(source, Some(fmt::Error.to_string()));
+        let shown = "no, field amount (code too_much) (request req_1); the outcome is unknown, ask for the status";
+        assert_eq!(full.to_string(), shown);
+        let printed = format!("{full:?}");
+        for part in ["Conflict", "Unknown", "7s", "amount", "too_much", "req_1", "tries: 3"] {
+            assert!(printed.contains(part), "{part}: {printed}");
+        }
+
+        // Our own words and their meaning stay when theirs have to go.
+        let kept = full.withheld();
+        assert_eq!((kept.field(), kept.code()), (Some(WITHHELD), Some(WITHHELD)));
+        assert_eq!(kept.request_id(), Some(WITHHELD));
+        assert!(kept.source().is_none());
+        assert_eq!((kept.kind(), kept.retry_after()), (ErrorKind::Conflict, Some(wait)));
+    }
+}

@@ -378,4 +378,22 @@ mod tests {
         assert!(!ReturnToken(String::new()).matches(""));
         assert_eq!(format!("{token:?}"), "ReturnToken(..)");
     }
+
+    #[test]
+    fn every_gateway_and_environment_goes_by_its_own_name() {
+        for (gateway, name) in [
+            (GatewayId::SBPS, "sbps"),
+            (GatewayId::STRIPE, "stripe"),
+            (GatewayId::KOMOJU, "komoju"),
+            (GatewayId::GMOPG, "gmopg"),
+            (GatewayId::from("own".to_owned()), "own"),
+        ] {
+            assert_eq!(gateway.as_str(), name);
+            assert_eq!(gateway.to_string(), name);
+            assert_eq!(format!("{gateway:?}"), format!("GatewayId({name})"));
+        }
+        assert_eq!(Environment::Sandbox.to_string(), "sandbox");
+        assert_eq!(Environment::Live.to_string(), "live");
+        assert_eq!(GatewayReference::new("").unwrap_err().what(), "the gateway reference");
+    }
 }

@@ -173,4 +173,12 @@ mod tests {
             assert_eq!(digits_of(c), Some(Digits::Two(tens, ones)), "{text}");
         }
     }
+
+    #[test]
+    fn every_digit_has_its_kanji() {
+        for (digit, c) in (0..).zip("零一二三四五六七八九".chars()) {
+            assert_eq!(digits_of(c), Some(Digits::One(digit)), "{c}");
+        }
+        assert_eq!(digits_of('十'), None);
+    }
 }

@@ -63,7 +63,7 @@ fn bytes_of(group: &[u8]) -> [Option<u8>; 3] {
             b'A'..=b'Z' => letter - b'A',
             b'a'..=b'z' => letter - b'a' + 26,
             b'0'..=b'9' => letter - b'0' + 52,
-            b'+' | b'-' => 62,
+            // 62 or 63, by the alphabet: no digit nor anything between digits has such a part.
             _ => 63,
         };
         bits = bits << 6 | u32::from(six);
@@ -107,5 +107,15 @@ mod tests {
         ] {
             assert_eq!(decoded(text), Vec::<String>::new(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_row_is_of_the_letters_of_both_alphabets_and_long_enough_for_the_fewest_digits() {
+        let parts: String = (0..=u8::MAX).filter(|byte| is_part(*byte)).map(char::from).collect();
+        let all = "+-/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+        assert_eq!(parts, all);
+        // base64 of twelve digits, and of eleven.
+        assert_eq!(decoded("Njc2MTAwMDAwMDA2"), ["676100000006"]);
+        assert_eq!(decoded("NjcxMDAwMDAwMDY"), Vec::<String>::new());
     }
 }

@@ -192,3 +192,132 @@ fn judge(signs: &[signs::Sign]) -> Option<CardDataKind> {
     }
     names::named_value(signs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> Option<CardDataKind> {
+        check_text("the text", text).err().map(|sighted| sighted.kind)
+    }
+
+    #[test]
+    fn every_kind_has_a_word_of_its_own() {
+        assert_eq!(CardDataKind::Number.as_str(), "number");
+        assert_eq!(CardDataKind::SecurityCode.as_str(), "security_code");
+        assert_eq!(CardDataKind::FieldName.as_str(), "field_name");
+    }
+
+    #[test]
+    fn the_short_ways_around_the_search_miss_nothing() {
+        for (text, expected) in [
+            // The fewest digits that a card has, and nothing else.
+            ("676100000006", Some(CardDataKind::Number)),
+            ("676100000007", None),
+            // base64 of a number, without a digit, a mark or a c in it; and in hex.
+            ("NDAwMDAwMDAwMDAwMDAwMg", Some(CardDataKind::Number)),
+            ("NDAwMDAwMDAwMDAwMDAwMw", None),
+            ("34303030303030303030303030303032", Some(CardDataKind::Number)),
+            // A name in another script.
+            ("セキュリティコード123", Some(CardDataKind::SecurityCode)),
+            ("セキュリティ123", None),
+            // Nothing but a word behind a mark.
+            ("cardholder: Taro", Some(CardDataKind::FieldName)),
+            ("cardholder Taro", None),
+            // Circled, each character stands for two digits.
+            ("㊷㊷㊷㊷㊷㊷㊷㊷", Some(CardDataKind::Number)),
+        ] {
+            assert_eq!(kind(text), expected, "{text}");
+        }
+    }
+
+    /// Each of these is decided by one rule alone, found by changing the rules one at a time and searching for a text that
+    /// tells the change.
+    #[test]
+    fn every_rule_has_a_text_that_it_decides() {
+        use CardDataKind::{FieldName, Number, SecurityCode};
+        for (text, expected) in [
+            // Numbers in kanji among others.
+            ("676190零65299", Some(Number)),
+            ("67619006五299", Some(Number)),
+            ("5526983609八44965", Some(Number)),
+            // A security code is three or four digits, together or one by one, and not far behind its name.
+            ("cvc 2 5 3 3", Some(SecurityCode)),
+            ("cvc 2 5 3 3 1", None),
+            ("c v c0、2、9、4、1", None),
+            ("cav29:5:59", None),
+            ("cvc is is 123", Some(SecurityCode)),
+            // A card number's name, and digits that are as many as a card's.
+            ("primaryaccountnumber6/485225/64096/3166 0620", None),
+            ("カードナンバー0", None),
+            ("カード番号676186455839", None),
+            ("ccnum66131321607", None),
+            ("カード番号6761864558391", Some(Number)),
+            // Gaps of another kind part a list.
+            ("0::5500111101111 010", None),
+            ("442100- 2305500;8", None),
+            ("300,253730316991;1", None),
+            // A random reference is skipped as a whole, and only as a whole.
+            ("ab4242424242424242cd000000000000", None),
+            (" 3b313b313b3130303b39200627960298", None),
+            ("deadbeef 46.5.15/2101 8.10/8 24-2056", Some(Number)),
+            // Something stuck to fours.
+            ("417017218-72072803", None),
+            ("4170-17-218-72072803", None),
+            ("40011001011101039", Some(Number)),
+            ("35281011001101894", Some(Number)),
+            // What looks like an expiry behind a number has a month and a year.
+            ("47281245820:26/8.42", None),
+            ("360439578324:60.7-20", None),
+            // Numbers in equal steps.
+            ("3600 3602,3604,3606", None),
+            ("4000 4003 4006 4009", None),
+            // Amounts.
+            ("49564,271\n20,877", Some(Number)),
+            ("6,375,14.681,7.091.478", Some(Number)),
+            ("4.161,1,735,5.574,7.387", None),
+            // Dates and times of day.
+            ("4026.13.24.1:36:19", Some(Number)),
+            ("30.02/2026 2103-4-2", Some(Number)),
+            ("4-4-1999;1999/5/15", None),
+            ("4:03:33\n1999.03.28", None),
+            ("41/04/2026;3:12:36", Some(Number)),
+            ("3:00.02:22:12.18:56:57", None),
+            ("4 11 26 2100/11/21", Some(Number)),
+            ("45:26 1119715:45", Some(Number)),
+            ("45:26 11:19/7:15:45", Some(Number)),
+            ("4:24:22 13:27:45 9:60:13", Some(Number)),
+            ("3:00 1:30:60 23:42:49", Some(Number)),
+            ("30:05:13\n54492255", Some(Number)),
+            // Spaces and escapes.
+            ("564;9178305;4264402", None),
+            ("3003445 4752547\n0", Some(Number)),
+            ("8\t81408660054364 88", Some(Number)),
+            ("5= 551010101000001、4", None),
+            ("63766463736322%367%F0%9D%9F%9D", None),
+        ] {
+            assert_eq!(kind(text), expected, "{text:?}");
+        }
+        // So far, and no further.
+        let apart = |gap: &str, times: usize, text: &str| kind(&format!("cvc{}{text}", gap.repeat(times)));
+        assert_eq!(apart(" ", 24, "123"), Some(SecurityCode));
+        assert_eq!(apart(" ", 25, "123"), None);
+        assert_eq!(apart(" ", 23, "is123"), Some(SecurityCode));
+        assert_eq!(apart(" ", 24, "is123"), None);
+        let spread = |times: usize| kind(&["c", "v", "c 123"].join(&" ".repeat(times)));
+        assert_eq!((spread(4), spread(5)), (Some(SecurityCode), None));
+
+        for (name, expected) in [
+            ("order card expiry", Some(FieldName)),
+            ("ccexp9", Some(FieldName)),
+            ("my pan", None),
+            ("pan", Some(FieldName)),
+            ("Tカードナンバー", Some(FieldName)),
+            ("csc員", Some(FieldName)),
+            ("cscx", None),
+        ] {
+            let found = check_name("the name", name).err().map(|sighted| sighted.kind);
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+}

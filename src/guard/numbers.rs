@@ -167,9 +167,6 @@ impl Run {
                 if have > MOST {
                     break;
                 }
-                if have < FEWEST || place == 0 {
-                    continue;
-                }
                 let window = rest.get(..=place).unwrap_or_default();
                 if self.is_card(window)
                     && is_usual(window)
@@ -209,7 +206,7 @@ impl Run {
         let with_tail = tails.into_iter().any(|tail| {
             let bare = bare(tail);
             let behind = entry.get(bare.len()..).unwrap_or_default();
-            (tail == 0 || self.is_expiry(behind)) && bare.len() > 1 && self.is_card(bare) && !self.is_ordinary(bare)
+            (tail == 0 || self.is_expiry(behind)) && self.is_card(bare) && !self.is_ordinary(bare)
         });
         with_tail || self.is_stuck(entry)
     }

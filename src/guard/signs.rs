@@ -119,7 +119,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// The most of anything that one escape is read over, so that reading stays linear.
-const LONGEST_ESCAPE: usize = 48;
+const LONGEST_ESCAPE: usize = 49;
 
 /// The character an escape at the start stands for, and how many bytes it takes. Only what is a digit, stands between
 /// digits or lies outside ASCII counts: `%42` stays a percent sign and 42.
@@ -317,8 +317,33 @@ mod tests {
             "\\ud800",
             "\\u{110000}",
             "\\x4",
+            "\\u+034",
+            "%+4",
         ] {
             assert_eq!(read(text, Reading::Unescaped), read(text, Reading::Plain), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_again_and_again_is_read_so_far_and_no_further() {
+        let percent = |times: usize| format!("%{}34", "25".repeat(times));
+        let entity = |times: usize| format!("&{}#52;", "amp;".repeat(times));
+        assert_eq!(read(&percent(24), Reading::Unescaped), "4");
+        assert_eq!(read(&entity(12), Reading::Unescaped), "4");
+        assert_eq!(read(&percent(25), Reading::Unescaped), "%34");
+        assert_eq!(read(&entity(13), Reading::Unescaped), read(&entity(13), Reading::Plain));
+    }
+
+    #[test]
+    fn slashes_and_dashes_of_every_kind_are_the_same() {
+        for (text, plain) in [
+            ("1/2", "1/2"),
+            ("1⁄2", "1/2"),
+            ("1∕2", "1/2"),
+            ("1–2", "1-2"),
+            ("1、2", "1,2"),
+        ] {
+            assert_eq!(read(text, Reading::Plain), plain, "{text}");
         }
     }
 }

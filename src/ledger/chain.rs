@@ -340,4 +340,11 @@ mod tests {
             assert_eq!(Digest::from_hex(text), None, "{text}");
         }
     }
+
+    #[test]
+    fn a_digest_prints_its_hex_digits() {
+        let digest = Head::empty().digest;
+        assert_eq!(format!("{digest:?}"), format!("Digest({digest})"));
+        assert_eq!(digest.to_string().len(), 64);
+    }
 }

@@ -180,4 +180,26 @@ mod tests {
         assert!(CheckpointKey::new("31 characters are one too few..").is_err());
         assert!(CheckpointKey::new("32 characters are just long enou").is_ok());
     }
+
+    #[test]
+    fn checkpoints_are_the_same_only_if_all_of_them_is() {
+        let one = Checkpoint {
+            head: Head::empty(),
+            at_micros: 1,
+            tag: [1; 32],
+        };
+        assert_eq!(one, one);
+        let later = Checkpoint { at_micros: 2, ..one };
+        let other = Checkpoint { tag: [2; 32], ..one };
+        let further = Checkpoint {
+            head: Head {
+                count: 1,
+                ..Head::empty()
+            },
+            ..one
+        };
+        for changed in [later, other, further] {
+            assert_ne!(one, changed);
+        }
+    }
 }

@@ -452,3 +452,37 @@ impl StdError for StoreError {
         self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_ledger_tells_what_failed_why_and_whether_it_is_damage() {
+        let lost = StoreError::new("the record was not written", fmt::Error);
+        assert_eq!(lost.to_string(), "the ledger failed: the record was not written");
+        let source = lost.source().map(ToString::to_string);
+        assert_eq!(source, Some(fmt::Error.to_string()));
+        assert!(!lost.is_damage());
+        assert!(lost.as_damage().is_damage());
+        assert!(StoreError::missing("there is no such attempt").source().is_none());
+        assert!(!StoreError::missing("there is no such attempt").is_damage());
+        assert!(StoreError::damaged("a record has lost its form").is_damage());
+    }
+
+    #[test]
+    fn every_reason_to_hold_has_a_word_and_a_sentence_of_its_own() {
+        let reasons = [
+            HeldReason::Mismatch(Mismatch::Amount),
+            HeldReason::Mismatch(Mismatch::Currency),
+            HeldReason::Late,
+            HeldReason::Excess,
+            HeldReason::TransactionBound,
+            HeldReason::Refunded,
+        ];
+        let words: std::collections::HashSet<_> = reasons.iter().map(|reason| reason.as_str()).collect();
+        let sentences: std::collections::HashSet<_> = reasons.iter().map(ToString::to_string).collect();
+        assert_eq!((words.len(), sentences.len()), (reasons.len(), reasons.len()));
+        assert!(sentences.iter().all(|sentence| sentence.contains(' ')));
+    }
+}

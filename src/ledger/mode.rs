@@ -173,4 +173,12 @@ mod tests {
         assert!(SwitchText::new("山田 花子").is_ok());
         assert!(SwitchText::new("the payment agency called at 03-5321-1111").is_ok());
     }
+
+    #[test]
+    fn who_and_why_are_printed_as_they_were_said() {
+        assert_eq!(
+            SwitchText::new("strange payments").unwrap().to_string(),
+            "strange payments"
+        );
+    }
 }

@@ -246,8 +246,8 @@ pub fn next_ask(attempt: &StoredAttempt, now: SystemTime, times: &AskTimes) -> O
     };
     let next = now.checked_add(doubled.min(longest))?;
     let after_expiry = attempt.expires_at.checked_add(FIRST_ASK);
-    let sooner = after_expiry.filter(|after_expiry| now < *after_expiry && *after_expiry < next);
-    Some(sooner.unwrap_or(next))
+    let ahead = after_expiry.filter(|after_expiry| now < *after_expiry);
+    Some(ahead.map_or(next, |after_expiry| after_expiry.min(next)))
 }
 
 /// How long after its expiry an attempt that was never confirmed stops blocking its order. The shopper never got an

@@ -131,10 +131,11 @@ async fn check(ledger: &dyn Ledger, checkpoint: Option<Head>, told: &mut Told) -
         told.hear(record);
     })
     .await?;
-    let head = match (walked, rewritten) {
-        (Err(broken), Some(earlier)) if earlier.position < broken.position => return Err(earlier.into()),
-        (Err(broken), _) | (Ok(_), Some(broken)) => return Err(broken.into()),
-        (Ok(head), None) => head,
+    // The walk ends where it is broken, so what was seen on the way comes before that.
+    let head = match (rewritten, walked) {
+        (Some(earlier), _) => return Err(earlier.into()),
+        (None, Err(broken)) => return Err(broken.into()),
+        (None, Ok(head)) => head,
     };
     if checkpoint.is_some_and(|then| head.count < then.count) {
         let position = head.count.saturating_add(1);

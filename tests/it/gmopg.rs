@@ -229,6 +229,12 @@ async fn what_gmo_cannot_take_is_refused_before_anything_is_written() {
             .plan(&request("EC-1", 9_999_999, CaptureMode::Automatic))
             .is_ok()
     );
+    for minutes in [10, 60 * 24 * 60] {
+        let asked = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
+            .item(LineItem::new("tea", yen(100), 1).unwrap())
+            .valid_for(Duration::from_secs(minutes * 60));
+        assert!(gateway.plan(&asked.build().unwrap()).is_ok(), "{minutes}");
+    }
 }
 
 #[tokio::test]
@@ -502,6 +508,29 @@ fn a_return_by_two_ways_at_once_or_of_another_shop_is_refused() {
     assert_eq!(gateway.returned(&reload).unwrap().subject, kessai::Subject::new());
 }
 
+#[test]
+fn a_shopper_who_left_before_paying_is_seen_by_either_sign() {
+    let gateway = gmo().build().unwrap();
+    let cases: Vec<Value> = serde_json::from_str(include_str!("../vectors/gmopg.json")).unwrap();
+    let body = |name: &str| {
+        let case = cases.iter().find(|case| case["name"] == name).unwrap();
+        case["body"].as_str().unwrap().to_owned()
+    };
+    let cancelled = |target: &str, body: &str| gateway.returned(&callback(target, body)).unwrap().cancelled;
+    let (paid, left) = (body("ret_paysuccess_capture"), body("ret_paystart_left_page"));
+    let address = "/pay/gmo/cancel".to_owned();
+    for (target, body, expected) in [
+        ("/pay/gmo/return", &paid, false),
+        ("/pay/gmo/return", &left, true),
+        (&address, &paid, true),
+        (&address, &left, true),
+        ("/pay/gmo/return", &String::new(), false),
+        (&address, &String::new(), true),
+    ] {
+        assert_eq!(cancelled(target, body), expected, "{target} {body}");
+    }
+}
+
 // ----- status -----
 
 const RECORDED: &str = "Status=CAPTURE&ProcessDate=20261101101639&JobCd=CAPTURE&AccessID=5f2c9a1e7b3d40688c11aa02d94e6f73&\
@@ -650,6 +679,13 @@ async fn amounts_count_with_their_tax_and_unreadable_ones_are_no_amounts() {
         (event.snapshot.status, event.snapshot.amount),
         (PaymentStatus::Captured, Some(yen(1000)))
     );
+    // Nothing went back.
+    script.answer(200, RECORDED);
+    let event = gateway.status(&paid, start()).await.unwrap().into_value();
+    assert_eq!(
+        (event.snapshot.status, event.snapshot.refunded),
+        (PaymentStatus::Captured, None)
+    );
 }
 
 // ----- expire, capture, void, refund -----
@@ -747,7 +783,7 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
         ("nothing", RECORDED, Some(0)),
         ("what is not captured", &*authorized, None),
     ] {
-        script.answer(200, deal);
+        script.answer(200, deal).answer(200, CHANGED);
         assert!(
             abilities
                 .refund
@@ -758,6 +794,7 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
             "{what}"
         );
         assert_eq!(script.requests().len(), 1, "{what}");
+        script.clear();
     }
     script.answer(200, &*authorized);
     assert!(

@@ -361,6 +361,12 @@ fn what_komoju_cannot_take_is_refused_before_anything_is_written() {
             assert!(gateway.plan(&asked).is_err(), "{seconds}");
         }
     }
+    for seconds in [1, 86_400] {
+        let asked = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
+            .item(LineItem::new("tea", yen(1), 1).unwrap())
+            .valid_for(Duration::from_secs(seconds));
+        assert!(gateway.plan(&asked.build().unwrap()).is_ok(), "{seconds}");
+    }
 }
 
 // ----- webhook -----
@@ -558,6 +564,12 @@ async fn every_event_type_says_what_the_sheet_says() {
             "{kind} {changes}"
         );
         if let Some(event) = events.first() {
+            // Nothing that went back is no sum.
+            let refunded = event.value().snapshot.refunded;
+            assert!(
+                refunded.is_none_or(|refunded| refunded.minor_units() > 0),
+                "{kind} {changes}"
+            );
             assert_eq!(event.value().environment, Environment::Sandbox);
             assert_eq!(event.value().subject.attempt.as_ref().unwrap().as_str(), ATTEMPT);
         }
@@ -722,6 +734,10 @@ async fn every_row_of_the_status_table_is_read_as_the_sheet_says() {
         script.answer(200, session(status, expired, &payment));
         let event = gateway.status(&stored, start()).await.unwrap();
         assert_eq!(event.value().snapshot.status, wanted, "{status} {expired} {payment}");
+        // A payment is bound to its attempt once no other one can follow it on the same page.
+        let decided = !matches!(payment["status"].as_str(), None | Some("pending" | "failed"));
+        let named = event.value().subject.payment.as_ref().map(GatewayReference::as_str);
+        assert_eq!(named, decided.then_some(PAYMENT), "{status} {expired} {payment}");
     }
     let sent = script.requests();
     assert_eq!(

@@ -458,6 +458,7 @@ fn requests_that_sbps_cannot_take_are_refused_before_anything_is_written() {
         of(yen(1)),
         of(yen(9_999_999)),
         of(yen(5)).valid_for(Duration::from_secs(9999)),
+        of(yen(5)).valid_for(Duration::from_secs(1)),
     ] {
         assert!(ExpectedPayment::plan(&plain, &request.build().unwrap(), start()).is_ok());
     }
@@ -498,11 +499,14 @@ fn requests_that_sbps_cannot_take_are_refused_before_anything_is_written() {
             "{name}"
         );
     }
-    let many = LineItem::new("cup", yen(1), 1_000_000).unwrap();
-    let request = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
-        .item(many)
-        .build();
-    assert!(ExpectedPayment::plan(&detailed, &request.unwrap(), start()).is_err());
+    for (price, count, taken) in [(1, 1_000_000, false), (1, 999_999, true), (9_999_999, 1, true)] {
+        let many = LineItem::new("cup", yen(price), count).unwrap();
+        let request = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
+            .item(many)
+            .build();
+        let planned = ExpectedPayment::plan(&detailed, &request.unwrap(), start());
+        assert_eq!(planned.is_ok(), taken, "{count} of {price} yen");
+    }
 }
 
 // ----- settings -----

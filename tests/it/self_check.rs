@@ -49,6 +49,8 @@ fn every_gateway_knows_a_genuine_message_from_another_under_its_own_key() {
     for gateway in signed(&keys) {
         assert_eq!(gateway.self_check(now), Ok(()), "{}", gateway.id());
         assert_eq!(gateway.clock_ahead(), None, "{}: nothing was asked yet", gateway.id());
+        let printed = format!("{gateway:?}");
+        assert!(printed.contains("Sandbox") && printed.contains("/pay/"), "{printed}");
     }
     let gmopg = GmoPg::builder(
         MerchantAccount::new("tshop00099661").unwrap(),
@@ -57,7 +59,13 @@ fn every_gateway_knows_a_genuine_message_from_another_under_its_own_key() {
         Environment::Sandbox,
         addresses("/pay/gmopg"),
     );
-    assert_eq!(gmopg.build().unwrap().self_check(now), Ok(()));
+    let gmopg = gmopg.build().unwrap();
+    assert_eq!(gmopg.self_check(now), Ok(()));
+    let printed = format!("{gmopg:?}");
+    assert!(
+        printed.contains("Sandbox") && printed.contains("tshop00099661"),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -590,6 +590,15 @@ fn amounts_that_stripe_cannot_express_are_refused_before_anything_is_written() {
             "{seconds}"
         );
     }
+    for (total, seconds) in [(999_999_999_999, 24 * 3600), (1, 1800)] {
+        let request = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
+            .total(yen(total))
+            .valid_for(Duration::from_secs(seconds))
+            .build()
+            .unwrap();
+        let planned = ExpectedPayment::plan(&stripe().build().unwrap(), &request, start());
+        assert!(planned.is_ok(), "{total} {seconds}");
+    }
 }
 
 // ----- webhooks -----

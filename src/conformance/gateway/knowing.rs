@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use super::bench::{Ability, Asked};
 use super::doing::used;
@@ -57,6 +58,26 @@ pub(super) async fn it_still_tells_a_genuine_message_from_another(stand: &Stand<
         stand.gateway.clock_ahead().is_none(),
         "it knows no clock before an answer",
     )
+}
+
+pub(super) async fn it_tells_the_gateways_clock_by_its_last_answer(stand: &Stand<'_>) -> Found {
+    for (date, unix) in [
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 4_102_444_800_i64),
+        ("Sat, 01 Jan 2000 00:00:00 GMT", 946_684_800),
+    ] {
+        // A refusal has a date like any answer.
+        stand.line.script(&[Answer::new(400, "").dated(date)]);
+        let _ = stand.gateway.status(&stand.attempt, stand.bench.now()).await;
+        ensure(!stand.line.sent().is_empty(), "a question is sent")?;
+        let ours = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(say)?;
+        let ahead = unix - i64::try_from(ours.as_secs()).map_err(say)?;
+        let told = stand.gateway.clock_ahead();
+        ensure(
+            told.is_some_and(|told| told.abs_diff(ahead) < 60),
+            &format!("its clock is {ahead} s ahead, which it tells as {told:?}"),
+        )?;
+    }
+    Ok(())
 }
 
 pub(super) async fn nothing_that_prints_holds_a_secret(stand: &Stand<'_>) -> Found {

@@ -39,6 +39,15 @@ impl Answer {
         Self(Err(why))
     }
 
+    /// With the time of the clock it was given by.
+    pub(super) fn dated(mut self, date: &'static str) -> Self {
+        if let Ok(response) = &mut self.0 {
+            let date = http::HeaderValue::from_static(date);
+            response.headers_mut().insert(http::header::DATE, date);
+        }
+        self
+    }
+
     /// The body, if there is an answer.
     pub(super) fn body(&self) -> Option<&Bytes> {
         self.0.as_ref().ok().map(Response::body)

@@ -115,6 +115,7 @@ cases! {
     knowing:
         Names = its_name_account_and_environment_are_in_every_event,
         SelfCheck = it_still_tells_a_genuine_message_from_another,
+        Clock = it_tells_the_gateways_clock_by_its_last_answer,
         Secrets = nothing_that_prints_holds_a_secret,
         Https = everything_is_sent_over_https_and_no_secret_in_an_address;
     planning:

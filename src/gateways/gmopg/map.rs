@@ -296,4 +296,29 @@ mod tests {
         }
         assert_eq!(status("UNPROCESSED", true), PaymentStatus::Failed);
     }
+
+    #[test]
+    fn every_family_of_codes_has_its_meaning_and_one_that_is_in_no_document_is_unknown() {
+        for (code, kind, outcome) in [
+            ("E01030002", ErrorKind::Authentication, Outcome::Refused),
+            ("E01040010", ErrorKind::Conflict, Outcome::Unknown),
+            ("M01004010", ErrorKind::Conflict, Outcome::Unknown),
+            ("M01004002", ErrorKind::NotFound, Outcome::Refused),
+            ("E90010001", ErrorKind::Conflict, Outcome::Unknown),
+            ("E92000001", ErrorKind::RateLimited, Outcome::Refused),
+            ("E92000002", ErrorKind::RateLimited, Outcome::Refused),
+            ("E91099997", ErrorKind::Unavailable, Outcome::Unknown),
+            ("E92000003", ErrorKind::Unavailable, Outcome::Unknown),
+            ("E11010003", ErrorKind::Conflict, Outcome::Refused),
+            ("42G020000", ErrorKind::Declined, Outcome::Refused),
+            ("E01010001", ErrorKind::Request, Outcome::Refused),
+            ("M01001001", ErrorKind::Request, Outcome::Refused),
+            ("EZ1999999", ErrorKind::Request, Outcome::Refused),
+            ("E41170002", ErrorKind::Protocol, Outcome::Unknown),
+            ("", ErrorKind::Protocol, Outcome::Unknown),
+        ] {
+            let error = failure(code);
+            assert_eq!((error.kind(), error.outcome()), (kind, outcome), "{code}");
+        }
+    }
 }

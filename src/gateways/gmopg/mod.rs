@@ -215,8 +215,8 @@ impl Gateway for GmoPg {
         let result: wire::ReturnResult<'_> = serde_json::from_str(text).map_err(|_| payload)?;
         let result = result.transactionresult;
         let order = AttemptReference::new(result.order_id.as_ref()).map_err(|_| payload)?;
-        let access = result.access_id.filter(|id| !id.is_empty());
-        let access = access.and_then(|id| GatewayReference::new(id).ok());
+        // Empty when nothing was paid.
+        let access = result.access_id.and_then(|id| GatewayReference::new(id).ok());
         Ok(ReturnHint {
             subject: Subject::new().with_attempt(Some(order)).with_payment(access),
             // The shopper left before paying.

@@ -405,3 +405,78 @@ fn other(environment: Environment) -> Environment {
 pub(super) fn time(seconds: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_go_there_and_come_back_in_stripes_units() {
+        for (code, minor, wire) in [
+            ("JPY", 1980, 1980),
+            ("USD", 1980, 1980),
+            ("ISK", 5, 500),
+            ("UGX", 1980, 198_000),
+            ("MGA", 1900, 19),
+            ("KWD", 5000, 5000),
+        ] {
+            let money = Money::new(minor, code.parse().unwrap());
+            assert_eq!(to_wire(money), Ok(wire), "{code}");
+            assert_eq!(from_wire(Some(wire), Some(&code.to_lowercase())), Some(money), "{code}");
+        }
+        for (amount, code) in [
+            (Some(501), Some("isk")),
+            (Some(1), Some("ugx")),
+            (Some(u64::MAX), Some("mga")),
+            (Some(500), Some("JPY")),
+            (Some(500), Some("jpyx")),
+            (Some(500), Some("")),
+            (None, Some("jpy")),
+            (Some(500), None),
+        ] {
+            assert_eq!(from_wire(amount, code), None, "{amount:?} {code:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_that_of_the_wire_and_one_beyond_all_clocks_is_none() {
+        assert_eq!(time(0), Some(UNIX_EPOCH));
+        assert_eq!(
+            time(1_793_495_759),
+            Some(UNIX_EPOCH + Duration::from_secs(1_793_495_759))
+        );
+        assert_eq!(time(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_session_says_paid_in_two_ways_and_nothing_else_does() {
+        use PaymentStatus as S;
+        let status = |session: &str, payment: &str, intent: &str| {
+            let text =
+                format!(r#"{{"id":"cs_1","status":{session},"payment_status":{payment},"payment_intent":{intent}}}"#);
+            let session: wire::Session<'_> = serde_json::from_str(&text).unwrap();
+            session_status(&session, None)
+        };
+        let intent = |word: &str| format!(r#"{{"id":"pi_1","status":"{word}"}}"#);
+        for (session, payment, intent, expected) in [
+            ("\"complete\"", "\"paid\"", intent("succeeded"), S::Captured),
+            ("\"complete\"", "\"unpaid\"", intent("succeeded"), S::Captured),
+            ("\"complete\"", "\"paid\"", "null".to_owned(), S::Captured),
+            ("\"complete\"", "\"paid\"", intent("canceled"), S::Unknown),
+            ("\"open\"", "\"paid\"", intent("succeeded"), S::Unknown),
+            ("\"open\"", "\"unpaid\"", intent("succeeded"), S::Unknown),
+            ("\"expired\"", "\"paid\"", intent("succeeded"), S::Unknown),
+            ("\"complete\"", "\"unpaid\"", intent("requires_capture"), S::Authorized),
+            ("\"complete\"", "\"unpaid\"", intent("other"), S::Unknown),
+            ("null", "\"paid\"", intent("succeeded"), S::Unknown),
+            ("\"complete\"", "null", intent("succeeded"), S::Unknown),
+            ("\"complete\"", "\"paid\"", r#"{"id":"pi_1"}"#.to_owned(), S::Unknown),
+        ] {
+            assert_eq!(
+                status(session, payment, &intent),
+                expected,
+                "{session} {payment} {intent}"
+            );
+        }
+    }
+}

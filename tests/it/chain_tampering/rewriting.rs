@@ -103,6 +103,29 @@ async fn a_chain_written_anew_is_shown_by_the_checkpoint_and_by_nothing_else() {
 }
 
 #[tokio::test]
+async fn of_a_chain_that_was_written_anew_and_broken_later_the_earlier_place_is_named() {
+    let sample = Sample::make().await;
+    let count = sample.head().count;
+    let checkpoint = Head {
+        count: 5,
+        digest: sample.digest_at(5),
+    };
+    let checkpoint = Checkpoint::make(&key(), checkpoint, at(60));
+    for (altered, expected) in [
+        (count, (5, BreakReason::Rewritten)),
+        (6, (5, BreakReason::Rewritten)),
+        (5, (5, BreakReason::Altered)),
+        (4, (4, BreakReason::Altered)),
+    ] {
+        let copy = sample.copy("both");
+        write_anew(&copy, &sample.records, 3);
+        copy.run(&format!("UPDATE records SET at = at + 1 WHERE position = {altered}"));
+        let found = copy.check(Some(&checkpoint)).await;
+        assert_eq!(broken(&found), Some(expected), "{altered}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_exposed_is_what_came_after_the_checkpoint() {
     let sample = Sample::make().await;
     let count = sample.head().count;

@@ -225,3 +225,20 @@ async fn a_right_under_the_name_of_another_order_is_never_handed_out() {
         .await;
     assert!(found.is_err(), "{found:?}");
 }
+
+#[tokio::test]
+async fn a_ledger_of_many_pages_is_held_against_its_records_to_the_last_attempt() {
+    use kessai::conformance::TestGateway;
+    use kessai::ledger::verify;
+    use kessai::ledgers::MemoryLedger;
+
+    use super::sample::write;
+
+    let ledger = MemoryLedger::new();
+    let gateway = TestGateway::new().unwrap();
+    for order in 0..1_001 {
+        let _ = write(&ledger, &gateway, &format!("order-{order}"), 0).await;
+    }
+    let found = verify(&ledger, None).await.unwrap();
+    assert!(found.is_intact(), "{found:?}");
+}

@@ -27,6 +27,7 @@ use crate::support::yen;
 enum Fault {
     NameOfAnotherAccount,
     NoSelfCheck,
+    KnowsNoClock,
     PrintsItsKey,
     SendsInTheClear,
     ShortReferences,
@@ -64,6 +65,7 @@ const FAULTS: &[(Fault, &[Case])] = {
     &[
         (F::NameOfAnotherAccount, &[C::Names]),
         (F::NoSelfCheck, &[C::SelfCheck]),
+        (F::KnowsNoClock, &[C::Clock]),
         (F::PrintsItsKey, &[C::Secrets]),
         (F::SendsInTheClear, &[C::Https]),
         (F::ShortReferences, &[C::ReferenceFits]),
@@ -367,6 +369,9 @@ impl Gateway for FaultyGateway {
     }
 
     fn clock_ahead(&self) -> Option<i64> {
+        if self.is(Fault::KnowsNoClock) {
+            return None;
+        }
         self.inner.clock_ahead()
     }
 
