@@ -416,4 +416,10 @@ mod tests {
             assert_eq!(GatewayWord::new(text).as_str(), "withheld", "{text}");
         }
     }
+
+    #[test]
+    fn a_word_is_the_same_from_text_and_from_a_string() {
+        assert_eq!(GatewayWord::from("paid".to_owned()).as_str(), "paid");
+        assert_eq!(GatewayWord::from("4242 4242 4242 4242".to_owned()).as_str(), "withheld");
+    }
 }

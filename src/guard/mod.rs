@@ -168,7 +168,7 @@ fn look(text: &str) -> Option<CardDataKind> {
         return None;
     }
     // Every name of a field with a value has a c in it.
-    if digits < brands::FEWEST && !is_long && text.is_ascii() && !has_escapes(text) && !text.contains(['c', 'C']) {
+    if digits < brands::FEWEST && !is_long && is_plain(text) && !text.contains(['c', 'C']) {
         return None;
     }
     let plain = signs::signs(text, Reading::Plain);
@@ -178,6 +178,11 @@ fn look(text: &str) -> Option<CardDataKind> {
             .flatten()
             .or_else(|| is_long.then(|| in_disguise(text)).flatten())
     })
+}
+
+/// Is every letter of it there to be seen?
+fn is_plain(text: &str) -> bool {
+    text.is_ascii() && !has_escapes(text)
 }
 
 fn in_disguise(text: &str) -> Option<CardDataKind> {
@@ -315,6 +320,8 @@ mod tests {
             ("Tカードナンバー", Some(FieldName)),
             ("csc員", Some(FieldName)),
             ("cscx", None),
+            ("cardnumber     last4", None),
+            ("cardnumber      last4", Some(FieldName)),
         ] {
             let found = check_name("the name", name).err().map(|sighted| sighted.kind);
             assert_eq!(found, expected, "{name}");

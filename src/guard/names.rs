@@ -142,7 +142,7 @@ pub(super) fn named_value(signs: &[Sign]) -> Option<CardDataKind> {
         };
         NAMES
             .iter()
-            .filter(|name| name.value != Value::NameOnly && name.letters.chars().nth(1) == Some(second))
+            .filter(|name| name.letters.chars().nth(1) == Some(second))
             .find_map(|name| {
                 let taken = spelled(rest, name.letters)?;
                 let value = rest.get(taken..)?;

@@ -515,4 +515,16 @@ mod tests {
             assert_eq!(desk.means(&stored, &silent), wanted, "{status}");
         }
     }
+
+    #[test]
+    fn a_refusal_says_what_differed() {
+        let desk = Desk::new();
+        let other = desk.paid().but(|said| said.amount = Some(Money::new(1, Currency::JPY)));
+        let refused = desk
+            .expected
+            .accept(desk.gateway.prove(&other, at()).unwrap())
+            .unwrap_err();
+        assert_eq!(refused.to_string(), refused.mismatch().to_string());
+        assert_eq!(refused.to_string(), "the amount is not the expected one");
+    }
 }

@@ -554,6 +554,11 @@ async fn every_event_type_says_what_the_sheet_says() {
         ),
     ] {
         let callback = signed(&event("evt-1", kind, &payment(changes.clone())));
+        // A failed try is a sign of card testing, and nothing else is one.
+        let failed = gateway.verify(&callback).unwrap().into_value().failed_try;
+        let failed = failed.and_then(|subject| subject.attempt);
+        let named = failed.as_ref().map(AttemptReference::as_str);
+        assert_eq!(named, (kind == "payment.failed").then_some(ATTEMPT), "{kind}");
         let Received::Proven(proven) = gateway.receive(&callback).await.unwrap() else {
             panic!("{kind}")
         };
