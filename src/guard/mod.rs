@@ -265,6 +265,7 @@ mod tests {
             // A random reference is skipped as a whole, and only as a whole.
             ("ab4242424242424242cd000000000000", None),
             (" 3b313b313b3130303b39200627960298", None),
+            ("4abcdef0123456789abcdef012345678 242 4242 4242 4242", None),
             ("deadbeef 46.5.15/2101 8.10/8 24-2056", Some(Number)),
             // Something stuck to fours.
             ("417017218-72072803", None),
@@ -281,7 +282,19 @@ mod tests {
             ("49564,271\n20,877", Some(Number)),
             ("6,375,14.681,7.091.478", Some(Number)),
             ("4.161,1,735,5.574,7.387", None),
-            // Dates and times of day.
+            // Dates and times of day, with a year of four digits.
+            ("30/01/2026 11:01:05", None),
+            ("30/01/02026 11:03:05", Some(Number)),
+            ("30/001/2026 11:04:05", Some(Number)),
+            ("3:00:00 2026/01/11 4:08", None),
+            ("3:00:00 2026/01/011 4:05", Some(Number)),
+            ("3:00:00 2026/001/11 4:04", Some(Number)),
+            ("3:00:00 02026/1/11 4:01", Some(Number)),
+            ("3:00:00 11/12/2026 1:08", None),
+            ("3:00:00 001/01/2026 1:05", Some(Number)),
+            ("3:00:00 01/001/2026 1:06", Some(Number)),
+            ("3:00:00 1/1/02026 11:04", Some(Number)),
+            ("3:00:00 12/31/2026 1:06", None),
             ("4026.13.24.1:36:19", Some(Number)),
             ("30.02/2026 2103-4-2", Some(Number)),
             ("4-4-1999;1999/5/15", None),

@@ -75,7 +75,7 @@ pub(super) fn holds_card_number(signs: &[Sign]) -> bool {
             Sign::Gap(c) => run.gap.add(c),
             Sign::Letter { .. } => {}
         }
-        inside_word = skipped > 0 || !matches!(sign, Sign::Gap(_));
+        inside_word = !matches!(sign, Sign::Gap(_));
         rest = if skipped > 0 {
             rest.get(skipped..).unwrap_or_default()
         } else {
@@ -291,13 +291,11 @@ impl Run {
             return None;
         };
         let mark = two.gap == three.gap && ['-', '/', '.'].into_iter().any(|mark| two.gap.is(mark));
-        let [first, second, third] = [one, two, three].map(|group| self.value(group));
-        let year_first = one.len == 4 && two.len <= 2 && three.len <= 2 && is_date(first, second, third);
-        let year_last = one.len <= 2
-            && two.len <= 2
-            && three.len == 4
-            && (is_date(third, second, first) || is_date(third, first, second));
-        (mark && (year_first || year_last)).then_some(3)
+        let reads = |year: &Group, month: &Group, day: &Group| {
+            let short = [month, day].into_iter().all(|part| part.len <= 2);
+            year.len == 4 && short && is_date(self.value(year), self.value(month), self.value(day))
+        };
+        (mark && (reads(one, two, three) || reads(three, two, one) || reads(three, one, two))).then_some(3)
     }
 
     fn time(&self, groups: &[Group]) -> Option<usize> {

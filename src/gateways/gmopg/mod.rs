@@ -340,7 +340,7 @@ impl Refund for GmoPg {
             }
             let total = access.total();
             if let Some(back) = amount.filter(|back| back.minor_units() != total) {
-                let left = total.checked_sub(back.minor_units()).filter(|left| *left > 0);
+                let left = total.checked_sub(back.minor_units());
                 let left = left.filter(|_| back.currency() == Currency::JPY && back.minor_units() > 0);
                 let left =
                     left.ok_or_else(|| Error::request("the amount to give back is not a part of what is left"))?;

@@ -197,8 +197,6 @@ fn news(event: &wire::Event<'_>) -> Result<Option<Statement>, VerifyError> {
         @ ("payment_intent.amount_capturable_updated" | "payment_intent.succeeded" | "payment_intent.canceled") => {
             Ok(event.resource()?.map(|intent| intent_news(kind, &intent)))
         }
-        // One failed try inside an open session is not the end: the shopper can try again until it expires.
-        "payment_intent.payment_failed" => Ok(None),
         "charge.refunded" => Ok(event.resource()?.map(|charge| charge_news(&charge))),
         // A life cycle of its own, or sums of its own: a sign that something changed, and the status query tells what.
         "refund.created"
@@ -210,6 +208,8 @@ fn news(event: &wire::Event<'_>) -> Result<Option<Statement>, VerifyError> {
         | "charge.dispute.closed"
         | "charge.dispute.funds_withdrawn"
         | "charge.dispute.funds_reinstated" => Ok(event.resource()?.map(|about| sign_of_change(event, &about))),
+        // Also `payment_intent.payment_failed`: one failed try inside an open session is not the end, the shopper can try again until
+        // it expires.
         _ => Ok(None),
     }
 }
