@@ -239,8 +239,9 @@ impl GatewayWord {
             text.chars().filter(char::is_ascii_graphic).take(64).collect()
         };
         let refused = |text: &str| check_text("the gateway's word", text).is_err();
-        // What was kept is looked at too: letters that fell out between digits no longer keep them apart.
-        if refused(text) || (!text.starts_with(&kept) && refused(&kept)) {
+        // What was kept is looked at too: letters that fell out between digits no longer keep them apart, and what is left of a
+        // longer number may be a card's.
+        if refused(text) || (kept != text && refused(&kept)) {
             return Self("withheld".to_owned());
         }
         Self(kept)
@@ -415,6 +416,10 @@ mod tests {
         for text in ["4242 4242 4242 4242", "4242あ4242あ4242あ4242", "declined: cvc 123"] {
             assert_eq!(GatewayWord::new(text).as_str(), "withheld", "{text}");
         }
+        // Cut behind its sixteenth digit, a longer number is that of a card.
+        let longer = format!("{},42424242424242429999", "x".repeat(47));
+        assert!(check_text("a text", &longer).is_ok());
+        assert_eq!(GatewayWord::new(&longer).as_str(), "withheld");
     }
 
     #[test]

@@ -229,6 +229,8 @@ mod tests {
             // Nothing but a word behind a mark.
             ("cardholder: Taro", Some(CardDataKind::FieldName)),
             ("cardholder Taro", None),
+            ("カード名義:A", Some(CardDataKind::FieldName)),
+            ("カード名義A", None),
             // Circled, each character stands for two digits.
             ("㊷㊷㊷㊷㊷㊷㊷㊷", Some(CardDataKind::Number)),
         ] {

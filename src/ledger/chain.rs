@@ -177,7 +177,8 @@ impl Walk {
         let next = self
             .0
             .then(record.at_micros, record.attempt.as_deref(), &record.kind, &record.body);
-        if next.digest != record.digest {
+        // A name of no length has the same bytes as none, and nobody writes one.
+        if next.digest != record.digest || record.attempt.as_deref() == Some("") {
             return broken(BreakReason::Altered);
         }
         self.0 = next;
@@ -292,6 +293,19 @@ mod tests {
         digest[at] ^= mask;
         record.digest = Digest::from_bytes(digest);
         true
+    }
+
+    #[test]
+    fn a_name_of_no_length_is_not_the_same_as_none() {
+        let mut record = chain(1).remove(0);
+        record.attempt = None;
+        record.digest = Head::empty()
+            .then(record.at_micros, None, &record.kind, &record.body)
+            .digest;
+        assert_eq!(checked(&[record.clone()]).unwrap().count, 1);
+        record.attempt = Some(String::new());
+        let found = checked(&[record]).unwrap_err();
+        assert_eq!((found.position, found.why), (1, BreakReason::Altered));
     }
 
     #[test]

@@ -140,7 +140,7 @@ async fn a_shopper_buys_and_sees_the_order_paid_and_sent_however_often_the_page_
     let browser = store.browser();
     let shelf = browser.get("/").await.unwrap();
     assert_eq!(select(&shelf.body, ".card h2").len(), 6);
-    browser.choose("matcha", "1").await.unwrap();
+    browser.choose("sencha", "1").await.unwrap();
     browser.choose("hojicha", "2").await.unwrap();
     let basket = browser.get("/basket").await.unwrap();
     assert_eq!(select(&basket.body, "[data-test=total]"), ["¥4,280"]);
@@ -212,7 +212,7 @@ async fn giving_up_offers_to_pay_again_and_leads_to_the_same_page() {
 async fn pressing_the_button_many_times_at_once_is_one_order_and_one_page() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("matcha", "1").await.unwrap();
+    browser.choose("sencha", "1").await.unwrap();
     let (a, b, c, d) = tokio::join!(
         browser.check_out(),
         browser.check_out(),
@@ -419,7 +419,7 @@ async fn orders_that_do_not_exist_and_orders_of_others_are_the_same_404() {
 async fn a_form_without_the_shops_own_token_is_refused_and_does_nothing() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("matcha", "1").await.unwrap();
+    browser.choose("sencha", "1").await.unwrap();
     let other = store.browser();
     let foreign = other.form_token().await.unwrap();
     let own = browser.form_token().await.unwrap();
@@ -446,7 +446,7 @@ async fn a_form_without_the_shops_own_token_is_refused_and_does_nothing() {
 async fn a_form_from_another_site_or_under_another_name_is_refused_even_with_the_token() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("matcha", "1").await.unwrap();
+    browser.choose("sencha", "1").await.unwrap();
     let token = browser.form_token().await.unwrap();
     let client = reqwest::Client::new();
     let (browser, token) = (&browser, &token);
@@ -516,7 +516,7 @@ async fn prices_come_from_the_catalogue_whatever_the_form_says() {
 async fn what_is_typed_is_checked_and_shown_escaped() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("matcha", "1").await.unwrap();
+    browser.choose("sencha", "1").await.unwrap();
     let hostile = "\"><script>alert(1)</script>";
     let fields = [("name", hostile), ("email", "not an address"), ("address", hostile)];
     let seen = browser.post("/checkout", &fields).await.unwrap();
@@ -544,7 +544,7 @@ async fn what_is_typed_is_checked_and_shown_escaped() {
 async fn a_card_number_typed_into_the_shop_is_refused_and_not_shown_again() {
     let store = Store::open().await;
     let browser = store.browser();
-    browser.choose("matcha", "1").await.unwrap();
+    browser.choose("sencha", "1").await.unwrap();
     let card = "4242 4242 4242 4242";
     for field in ["name", "address"] {
         let mut fields = vec![("name", "A"), ("email", "a@shopper.example"), ("address", "B")];
@@ -720,7 +720,7 @@ async fn no_page_has_a_card_field_or_a_script_and_every_page_has_its_headers() {
     let cancelled = back(&page.cancel().await.unwrap());
     let returned = pay(&page).await;
     store.round().await;
-    browser.choose("matcha", "1").await.unwrap();
+    browser.choose("sencha", "1").await.unwrap();
     let refused = browser
         .post("/checkout", &[("name", ""), ("email", "x"), ("address", "")])
         .await;
@@ -844,7 +844,7 @@ async fn the_language_is_the_browsers_until_the_shopper_chooses() {
     assert_eq!(lang(&browser.get("/?lang=en").await.unwrap()), "en");
     assert_eq!(lang(&browser.get("/basket").await.unwrap()), "en");
     assert_eq!(lang(&browser.get("/?lang=xx").await.unwrap()), "en");
-    browser.choose("matcha", "1").await.unwrap();
+    browser.choose("sencha", "1").await.unwrap();
     let page = store.payment_page(&browser.check_out().await.unwrap()).await;
     assert_eq!(
         values(page.html(), "html", "lang"),

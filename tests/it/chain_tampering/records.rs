@@ -222,3 +222,15 @@ async fn a_record_whose_columns_have_another_form_is_named() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_record_about_the_whole_store_that_gets_an_empty_name_is_named() {
+    let sample = Sample::make().await;
+    let copy = sample.copy("nameless");
+    let first = "SELECT min(position) FROM records WHERE attempt IS NULL";
+    let position: i64 = copy.raw.query_row(first, (), |row| row.get(0)).unwrap();
+    copy.run(&format!("UPDATE records SET attempt = '' WHERE position = ({first})"));
+    let found = copy.check(None).await;
+    let position = u64::try_from(position).unwrap();
+    assert_eq!(broken(&found), Some((position, BreakReason::Altered)), "{found:?}");
+}

@@ -6,7 +6,7 @@ use kessai::charset::form_body;
 use kessai::gateways::sbps::{Channel, report_hash};
 use kessai::gateways::{komoju, stripe};
 use kessai::sign::SigningKeys;
-use kessai::{Ack, Callback, Notification, Received, Subject, VerifyError};
+use kessai::{Ack, Callback, Notification, PaymentStatus, Received, Subject, VerifyError};
 use serde_json::{Value, json};
 
 use super::line::{self, now};
@@ -130,7 +130,13 @@ fn callback(shop: &Shop, data: &[u8], genuine: &[Genuine], covers: Covers) {
                 assert!(known, "proven, and nobody made it: {says:?}");
             }
             Covers::Values => {
-                let known = genuine.iter().any(|known| known.says == says);
+                // A digit that moved from one value to the next leaves the hash as it was: such a report is told as odd, and what
+                // it means is unknown.
+                let odd = notification.failed_try.is_none()
+                    && notification.events.iter().all(|event| {
+                        event.id.as_str().contains(":odd:") && event.snapshot.status == PaymentStatus::Unknown
+                    });
+                let known = odd || genuine.iter().any(|known| known.says == says);
                 assert!(known, "proven, and it says what nobody said: {says:?}");
             }
         }

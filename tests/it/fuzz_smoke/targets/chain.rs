@@ -38,7 +38,8 @@ pub fn record(data: &[u8]) {
         let again: RecordKind = serde_json::from_str(&written).expect("what was written can be read");
         assert_eq!(again, kind);
         assert!(written.starts_with(&format!("{{\"kind\":\"{}\"", kind.as_str())));
-        assert!(!written.contains(|c: char| c.is_control()), "one record, one line");
+        // JSON escapes those below the space.
+        assert!(!written.contains(|c: char| c < ' '), "one record, one line");
     }
     if let Ok(expected) = serde_json::from_slice::<ExpectedPayment>(data) {
         let written = serde_json::to_value(&expected).expect("what was read can be written");
