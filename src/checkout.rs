@@ -1,200 +1,24 @@
 //! What the store asks for: one order, its lines, and how it is to be paid. Built on the server from the store's own
 //! prices (PAY-01), checked once, and then frozen.
 
-use std::fmt;
-use std::time::{Duration, SystemTime};
+mod client_key;
+mod opened;
+mod parts;
+mod refusal;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::client_key::ClientKey;
-use crate::guard::{self, CardDataSighted};
-use crate::money::{Money, MoneyError};
+pub use self::client_key::ClientKey;
+pub use self::opened::Checkout;
+pub use self::parts::{Email, LineItem, Locale};
+pub use self::refusal::RequestError;
+use crate::guard;
+use crate::money::Money;
 use crate::payment::CaptureMode;
-use crate::redirect::{KeptLink, Redirect};
-use crate::reference::{CustomerReference, GatewayReference, MerchantReference};
-
-/// Why a checkout request is refused. Names the field and never repeats its value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RequestError {
-    /// The field is empty.
-    #[error("{field} is empty")]
-    Empty {
-        /// Which field.
-        field: &'static str,
-    },
-    /// The field is longer than the gateway, or anybody, takes.
-    #[error("{field} is longer than {max} characters")]
-    TooLong {
-        /// Which field.
-        field: &'static str,
-        /// The most characters it may have.
-        max: usize,
-    },
-    /// The field holds characters it must not hold.
-    #[error("{field} holds {what}")]
-    Characters {
-        /// Which field.
-        field: &'static str,
-        /// What was found there, in general words.
-        what: &'static str,
-    },
-    /// More lines, or fewer, than can be asked for.
-    #[error("{field} must be {bounds}")]
-    Bounds {
-        /// Which field.
-        field: &'static str,
-        /// The bounds, in words and with their unit.
-        bounds: &'static str,
-    },
-    /// The lines do not add up to the total.
-    #[error("the items do not add up to the total")]
-    Total,
-    /// The amount cannot be expressed, or this gateway cannot take it.
-    #[error("the amount cannot be asked for: {0}")]
-    Money(#[source] MoneyError),
-    /// The gateway does not offer what was asked for.
-    #[error("this gateway does not offer {0}")]
-    Unsupported(&'static str),
-    /// Card data in a text. The store must never see any (PAY-58).
-    #[error(transparent)]
-    CardData(#[from] CardDataSighted),
-}
-
-impl From<MoneyError> for RequestError {
-    fn from(error: MoneyError) -> Self {
-        Self::Money(error)
-    }
-}
-
-/// One line of the order, shown on the hosted payment page.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LineItem {
-    name: String,
-    unit_price: Money,
-    quantity: u32,
-}
-
-impl LineItem {
-    /// A line: name, price of one, and how many.
-    pub fn new(name: impl Into<String>, unit_price: Money, quantity: u32) -> Result<Self, RequestError> {
-        let name = name.into();
-        check_text("the item name", &name, 500)?;
-        if quantity == 0 {
-            return Err(RequestError::Bounds {
-                field: "the item quantity",
-                bounds: "at least 1",
-            });
-        }
-        Ok(Self {
-            name,
-            unit_price,
-            quantity,
-        })
-    }
-
-    /// What it is called.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The price of one.
-    #[must_use]
-    pub fn unit_price(&self) -> Money {
-        self.unit_price
-    }
-
-    /// How many.
-    #[must_use]
-    pub fn quantity(&self) -> u32 {
-        self.quantity
-    }
-}
-
-impl fmt::Debug for LineItem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            unit_price,
-            quantity,
-        } = self;
-        write!(f, "LineItem({quantity} x {unit_price}, name of {} bytes)", name.len())
-    }
-}
-
-/// The shopper's e-mail address, for the gateway to prefill. Personal data: it does not print.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Email(String);
-
-impl Email {
-    /// Takes an address. Only what would break a form or a header is refused; the gateway judges the rest.
-    pub fn new(text: impl Into<String>) -> Result<Self, RequestError> {
-        const FIELD: &str = "the customer e-mail";
-        let text = text.into();
-        check_text(FIELD, &text, 254)?;
-        let odd = text
-            .chars()
-            .any(|c| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ',' | ';' | '\\'));
-        let halves = text
-            .split_once('@')
-            .filter(|(local, domain)| !local.is_empty() && domain.contains('.'));
-        if odd || text.matches('@').count() != 1 || halves.is_none() {
-            return Err(RequestError::Characters {
-                field: FIELD,
-                what: "something other than one plain address",
-            });
-        }
-        Ok(Self(text))
-    }
-
-    /// The address.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Email(..)")
-    }
-}
-
-/// The language of the hosted payment page, as a BCP 47 tag such as `ja`, `en-GB` or `zh-Hant-TW`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Locale(String);
-
-impl Locale {
-    /// Takes a tag: letters, digits and `-`, at most 35 characters (RFC 5646 section 4.4.1).
-    pub fn new(tag: impl Into<String>) -> Result<Self, RequestError> {
-        let tag = tag.into();
-        let parts_fit = tag.split('-').all(|part| (1..=8).contains(&part.len()));
-        let letters_first = tag.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
-        let plain = tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if tag.len() > 35 || !parts_fit || !letters_first || !plain {
-            return Err(RequestError::Characters {
-                field: "the locale",
-                what: "something other than a language tag",
-            });
-        }
-        guard::check_text("the locale", &tag)?;
-        Ok(Self(tag))
-    }
-
-    /// The whole tag.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The language alone: `zh` of `zh-TW`.
-    #[must_use]
-    pub fn language(&self) -> &str {
-        self.0.split('-').next().unwrap_or(&self.0)
-    }
-}
+use crate::reference::{CustomerReference, MerchantReference};
 
 /// What the store asks for. Make one with [`CheckoutRequest::builder`].
 ///
@@ -480,103 +304,10 @@ impl ContentDigest {
     }
 }
 
-/// What the gateway made of it: where to send the shopper, and under which name to ask.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Checkout {
-    /// How the shopper's browser gets to the hosted payment page.
-    pub redirect: Redirect,
-    /// The gateway's name for this checkout, if it gave one.
-    pub reference: Option<GatewayReference>,
-    /// The gateway's name for the payment, if it is known this early.
-    pub payment: Option<GatewayReference>,
-    /// Until when the page can be used.
-    pub expires_at: Option<SystemTime>,
-    /// The way to the page once more, from a gateway that gives it only once: the ledger keeps it for the next click.
-    pub kept: Option<KeptLink>,
-    /// False if the redirect was made here and the gateway has not heard of it yet.
-    pub confirmed: bool,
-}
-
-impl Checkout {
-    /// A checkout with a way to the page and nothing else known.
-    #[must_use]
-    pub fn new(redirect: Redirect) -> Self {
-        Self {
-            redirect,
-            reference: None,
-            payment: None,
-            expires_at: None,
-            kept: None,
-            confirmed: true,
-        }
-    }
-
-    /// Says that the redirect was made here, without a word from the gateway. The attempt is not marked as opened, so it
-    /// stops blocking its order some time after its expiry.
-    #[must_use]
-    pub fn unconfirmed(mut self) -> Self {
-        self.confirmed = false;
-        self
-    }
-
-    /// Adds the gateway's name for this checkout.
-    #[must_use]
-    pub fn with_reference(mut self, reference: GatewayReference) -> Self {
-        self.reference = Some(reference);
-        self
-    }
-
-    /// Adds the gateway's name for the payment.
-    #[must_use]
-    pub fn with_payment(mut self, payment: Option<GatewayReference>) -> Self {
-        self.payment = payment;
-        self
-    }
-
-    /// Lets the ledger keep the link, because the gateway will not give it again. A form is never kept: it is made anew.
-    #[must_use]
-    pub fn with_link_kept(mut self) -> Self {
-        if let Redirect::Get(url) = &self.redirect {
-            self.kept = Some(KeptLink::of(url));
-        }
-        self
-    }
-
-    /// Adds until when the page can be used.
-    #[must_use]
-    pub fn with_expiry(mut self, expires_at: Option<SystemTime>) -> Self {
-        self.expires_at = expires_at;
-        self
-    }
-}
-
-/// Text that goes into forms and pages: not empty, bounded, without control and direction characters, without card data.
-fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), RequestError> {
-    if text.trim().is_empty() {
-        return Err(RequestError::Empty { field });
-    }
-    if text.chars().count() > max {
-        return Err(RequestError::TooLong { field, max });
-    }
-    if text.chars().any(|c| c.is_control() || is_direction_mark(c)) {
-        return Err(RequestError::Characters {
-            field,
-            what: "control or text-direction characters",
-        });
-    }
-    guard::check_text(field, text)?;
-    Ok(())
-}
-
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::Currency;
+    use crate::money::{Currency, MoneyError};
 
     fn yen(amount: u64) -> Money {
         Money::new(amount, Currency::JPY)
@@ -613,39 +344,6 @@ mod tests {
         assert!(matches!(many.build(), Err(RequestError::Bounds { .. })));
         assert!(LineItem::new("tea", yen(1), 0).is_err());
         assert_eq!(order().item(tea()).total(yen(300)).build().unwrap().total(), yen(300));
-    }
-
-    #[test]
-    fn texts_that_could_break_out_are_refused() {
-        for text in [
-            "",
-            "  ",
-            "a\r\nb",
-            "a\0",
-            "a\u{1b}[0m",
-            "\u{202e}abc",
-            "a\u{2028}b",
-            &"x".repeat(501),
-        ] {
-            assert!(LineItem::new(text, yen(1), 1).is_err(), "{text:?}");
-        }
-        for text in [
-            "",
-            "a",
-            "a@",
-            "@b.example",
-            "a@b",
-            "a@b@c.example",
-            "a b@c.example",
-            "a@c.example\r\nBcc: x@y.example",
-        ] {
-            assert!(Email::new(text).is_err(), "{text:?}");
-        }
-        for text in ["", "-", "ja-", "日本", "ja_JP", "1a", "aaaaaaaaa", "en\n"] {
-            assert!(Locale::new(text).is_err(), "{text:?}");
-        }
-        assert!(LineItem::new("表ソ能 \"quotes\" & <b>", yen(1), 1).is_ok());
-        assert_eq!(Locale::new("zh-TW").unwrap().language(), "zh");
     }
 
     #[test]

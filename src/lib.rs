@@ -56,7 +56,6 @@ pub mod cashier;
 #[cfg(feature = "__charset")]
 pub mod charset;
 mod checkout;
-mod client_key;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -92,9 +91,8 @@ pub use self::addresses::Addresses;
 pub use self::callback::{Callback, CallbackError, CallbackLimits};
 pub use self::cashier::{Cashier, OpenError, ReturnPage, Standing, SweepPolicy};
 pub use self::checkout::{
-    Checkout, CheckoutRequest, CheckoutRequestBuilder, ContentDigest, Email, LineItem, Locale, RequestError,
+    Checkout, CheckoutRequest, CheckoutRequestBuilder, ClientKey, ContentDigest, Email, LineItem, Locale, RequestError,
 };
-pub use self::client_key::ClientKey;
 pub use self::clock::{Clock, SystemClock};
 pub use self::error::{ConfigError, Error, ErrorKind, Outcome, VerifyError};
 pub use self::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::asking::recent;
-use crate::client_key::ClientKey;
+use crate::checkout::ClientKey;
 use crate::error::ConfigError;
 use crate::ledger::StoredAttempt;
 use crate::reference::ReferenceFormat;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::checkout::RequestError;
+use super::RequestError;
 use crate::guard;
 
 /// What the store tells its clients apart by, so that one of them cannot open any number of payment pages (PAY-66): a session, an
