@@ -4,6 +4,6 @@ mod busy;
 mod encoding;
 mod records;
 mod rewriting;
-mod sample;
+pub mod sample;
 mod state;
 mod windows;

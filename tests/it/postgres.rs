@@ -12,6 +12,7 @@ mod server;
 mod stop;
 mod suite;
 mod tables;
+mod tampering;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
