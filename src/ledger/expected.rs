@@ -151,3 +151,26 @@ impl StoredAttempt {
         &self.expected.attempt
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "conformance")]
+mod tests {
+    use super::*;
+    use crate::conformance::TestGateway;
+
+    #[test]
+    fn a_new_attempt_ends_with_its_page_and_is_asked_about_after_two_minutes() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000);
+        let gateway = TestGateway::new().unwrap();
+        let expected = gateway.expected("EC-1", at).unwrap();
+        let valid_for = Duration::from_secs(30 * 60);
+        assert_eq!(expected.expires_at, at + valid_for);
+        let stored = StoredAttempt::new(expected);
+        assert_eq!(stored.next_ask, Some(at + Duration::from_secs(120)));
+        assert_eq!(
+            (stored.status, stored.opened, stored.asks),
+            (PaymentStatus::Created, false, 0)
+        );
+        assert_eq!(stored.expires_at, at + valid_for);
+    }
+}

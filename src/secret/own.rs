@@ -302,6 +302,10 @@ mod tests {
         let kept = ours.guard(saying("sk_test_canary-api-key-3f9a"), refused).unwrap_err();
         assert_eq!(kept.kind(), ErrorKind::Protocol);
         assert!(!format!("{kept:?} {kept}").contains("canary"), "{kept:?}");
+        let plain = |_| Err::<&str, _>(Error::protocol("no").with_code(Some("E01")));
+        let kept = ours.guard(saying("all is well"), plain).unwrap_err();
+        assert_eq!(kept.code(), Some("E01"), "nothing was repeated, so nothing is withheld");
+        assert_eq!(format!("{ours:?}"), "OwnSecrets(..)");
         // Without a secret there is nothing to look for.
         assert_eq!(
             OwnSecrets::default()
@@ -342,6 +346,15 @@ mod tests {
         ] {
             let answer = http::Response::new(Bytes::from(text));
             assert_eq!(ours.repeated_by(&answer), found, "{text}");
+        }
+        // From sixteen characters on it is no chance.
+        for (secret, found) in [
+            ("shop0001-secret", Repeats::Perhaps),
+            ("shop0001-secret9", Repeats::Surely),
+        ] {
+            let ours = OwnSecrets::default().and([secret]);
+            let answer = http::Response::new(Bytes::from(format!("x{secret}x")));
+            assert_eq!(ours.repeated_by(&answer), found, "{secret}");
         }
     }
 }

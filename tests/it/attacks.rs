@@ -4,6 +4,7 @@
 
 mod alter;
 mod arena;
+mod fates;
 mod findings;
 mod generators;
 mod table;
@@ -39,12 +40,14 @@ macro_rules! gateways {
 
         $(mod $name {
             use super::Gw::$variant as GATEWAY;
-            use super::{findings, generators, verdicts};
+            use super::{fates, findings, generators, verdicts};
             super::tests! { GATEWAY
                 generators: every_changed_callback_is_refused, every_changed_return_pays_nothing,
                     every_changed_answer_pays_only_what_was_expected, messages_in_any_order_pay_once,
                     messages_of_another_payment_pay_nothing, messages_of_another_merchant_pay_nothing,
                     a_message_that_comes_again_pays_once, most_of_what_comes_is_refused;
+                fates: messages_of_every_end_are_refused_when_changed, messages_of_every_end_pay_once_or_never_in_any_order,
+                    messages_of_every_end_pay_for_nothing_else;
                 findings: w11_pay_01_a_price_chosen_in_the_browser, w11_pay_07_a_return_address_chosen_in_the_browser,
                     w11_pay_13_a_paid_order_named_for_another_in_the_last_step,
                     w11_pay_23_a_certificate_address_in_the_message, w11_pay_25_a_genuine_payment_of_a_lower_amount,

@@ -31,6 +31,24 @@ pub enum Whose {
     Thief,
 }
 
+/// What becomes of an open page, other than a card that is taken at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Paid days later: at a till, by a transfer.
+    Later,
+    /// To be paid later, and it was not.
+    Lapsed,
+    Declined,
+    /// Left alone until it closed.
+    Closed,
+    /// Paid, and taken back by the card holder's bank.
+    Disputed,
+}
+
+impl Fate {
+    pub const ALL: [Self; 5] = [Self::Later, Self::Lapsed, Self::Declined, Self::Closed, Self::Disputed];
+}
+
 /// What one gateway's simulator has to offer; everything else is the same for all of them.
 pub trait Played: Send + Sync {
     fn clock(&self) -> Clock;
@@ -40,6 +58,9 @@ pub trait Played: Send + Sync {
 
     /// A shopper pays, really. Gives what the browser brings back.
     fn pay<'a>(&'a self, redirect: &'a Redirect) -> BoxFuture<'a, Request<Bytes>>;
+
+    /// The same with a page of this account to another end. False where the gateway has no such end, or tells nobody of it.
+    fn live<'a>(&'a self, whose: Whose, page: &'a Open, fate: Fate) -> BoxFuture<'a, bool>;
 
     /// More messages about a payment that was taken: money sent back, where the account can do so.
     fn give_back(&self, attempt: &StoredAttempt);
@@ -231,20 +252,37 @@ impl Arena {
         self.sent.since(before)
     }
 
-    /// The thief pays himself: the same order, attempt, token and price, at his own account.
-    pub async fn steal(&self, victim: &StoredAttempt) -> (Vec<Request<Bytes>>, Request<Bytes>) {
+    /// What was sent about a page that came to another end than payment; `None` where the gateway has none of the kind.
+    pub async fn live(&self, page: &Open, fate: Fate) -> Option<Vec<Request<Bytes>>> {
+        let before = self.sent.count();
+        let lived = self.played.live(Whose::Store, page, fate).await;
+        self.played.quiet().await;
+        lived.then(|| self.sent.since(before))
+    }
+
+    /// The thief's own page: the same order, attempt, token and price, at his own account.
+    async fn page_of_the_thief(&self, victim: &StoredAttempt) -> Open {
         let expected = &victim.expected;
-        let page = self
-            .page_as(
-                &self.thief,
-                expected.order.as_str(),
-                expected.amount.minor_units(),
-                |own| {
-                    own.attempt = expected.attempt.clone();
-                    own.return_token = expected.return_token.clone();
-                },
-            )
-            .await;
+        let (order, price) = (expected.order.as_str(), expected.amount.minor_units());
+        self.page_as(&self.thief, order, price, |own| {
+            own.attempt = expected.attempt.clone();
+            own.return_token = expected.return_token.clone();
+        })
+        .await
+    }
+
+    /// What the thief hears when his own page comes to this end.
+    pub async fn steal_by(&self, victim: &StoredAttempt, fate: Fate) -> Vec<Request<Bytes>> {
+        let page = self.page_of_the_thief(victim).await;
+        let before = self.loot.count();
+        let _ = self.played.live(Whose::Thief, &page, fate).await;
+        self.played.quiet().await;
+        self.loot.since(before)
+    }
+
+    /// The thief pays himself.
+    pub async fn steal(&self, victim: &StoredAttempt) -> (Vec<Request<Bytes>>, Request<Bytes>) {
+        let page = self.page_of_the_thief(victim).await;
         let before = self.loot.count();
         let back = self.played.pay(page.redirect.as_ref().unwrap()).await;
         self.played.quiet().await;

@@ -11,7 +11,7 @@ use kessai::mock::gmopg::{Landed, Merchant, MockGmoPg, TestCard};
 use kessai::transport::BoxFuture;
 use kessai::{Addresses, ApiKey, Environment, Gateway, MerchantAccount, Redirect};
 
-use super::{Hangs, Played, Whose, Wire, brought_back, clock, once};
+use super::{Fate, Hangs, Open, Played, Whose, Wire, brought_back, clock, once};
 use crate::support::inbox::PATIENCE;
 
 struct Play {
@@ -25,16 +25,22 @@ pub fn open() -> impl Played {
     Play { mock, thief }
 }
 
+impl Play {
+    fn merchant(&self, whose: Whose) -> Merchant {
+        match whose {
+            Whose::Store => self.mock.merchant(),
+            Whose::Thief => self.thief.clone(),
+        }
+    }
+}
+
 impl Played for Play {
     fn clock(&self) -> Clock {
         self.mock.clock().clone()
     }
 
     fn client(&self, whose: Whose, address: &str, wire: Wire) -> Arc<dyn Gateway> {
-        let merchant = match whose {
-            Whose::Store => self.mock.merchant(),
-            Whose::Thief => self.thief.clone(),
-        };
+        let merchant = self.merchant(whose);
         merchant
             .notify_at(&format!("{address}/pay/gmopg/notification"))
             .unwrap();
@@ -45,6 +51,7 @@ impl Played for Play {
             Environment::Sandbox,
             Addresses::new(address, "/pay/gmopg").unwrap(),
         )
+        .methods(["credit", "cvs"])
         .endpoint(self.mock.base_url().origin().ascii_serialization())
         .pages([self.mock.base_url().origin().ascii_serialization()])
         .transport(Arc::new(wire))
@@ -62,6 +69,26 @@ impl Played for Play {
                 Landed::Store(visit) => brought_back(&visit.url, Some(visit.body)),
                 Landed::Page(page) => panic!("still there: {}", page.text()),
             }
+        })
+    }
+
+    fn live<'a>(&'a self, whose: Whose, page: &'a Open, fate: Fate) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let Some(Redirect::Get(url)) = &page.redirect else {
+                panic!("a link was expected")
+            };
+            let (merchant, order) = (self.merchant(whose), page.attempt.reference().as_str());
+            let open = self.mock.shopper().visit(url.as_str()).await.unwrap();
+            match fate {
+                Fate::Later | Fate::Lapsed => {
+                    let _ = open.pay_later(false).await.unwrap();
+                    merchant.settle(order, fate == Fate::Later).unwrap();
+                }
+                Fate::Declined => drop(open.pay(TestCard::Declines).await.unwrap()),
+                // Neither is told to anybody.
+                Fate::Closed | Fate::Disputed => return false,
+            }
+            true
         })
     }
 

@@ -12,7 +12,7 @@ use kessai::sign::SigningKeys;
 use kessai::transport::BoxFuture;
 use kessai::{Addresses, ApiKey, Environment, Gateway, Redirect};
 
-use super::{Hangs, Played, Whose, Wire, brought_back, clock, once};
+use super::{Fate, Hangs, Open, Played, Whose, Wire, brought_back, clock, once};
 use crate::support::inbox::PATIENCE;
 
 struct Play {
@@ -26,22 +26,29 @@ pub fn open() -> impl Played {
     Play { mock, thief }
 }
 
+impl Play {
+    fn merchant(&self, whose: Whose) -> Merchant {
+        match whose {
+            Whose::Store => self.mock.merchant(),
+            Whose::Thief => self.thief.clone(),
+        }
+    }
+}
+
 impl Played for Play {
     fn clock(&self) -> Clock {
         self.mock.clock().clone()
     }
 
     fn client(&self, whose: Whose, address: &str, wire: Wire) -> Arc<dyn Gateway> {
-        let merchant = match whose {
-            Whose::Store => self.mock.merchant(),
-            Whose::Thief => self.thief.clone(),
-        };
+        let merchant = self.merchant(whose);
         let client = Sbps::builder(
             Environment::Sandbox,
             ShopId::new(merchant.merchant_id(), merchant.service_id()).unwrap(),
             SigningKeys::from_texts([merchant.hash_key()]).unwrap(),
             Addresses::new(address, "/pay/sbps").unwrap(),
         )
+        .methods(["credit3d2", "webcvs"])
         .form_url(self.mock.form_url())
         .api(ApiKey::new(merchant.api_password()).unwrap())
         .api_endpoint(self.mock.api_url())
@@ -61,6 +68,26 @@ impl Played for Play {
                 Landed::Store(visit) => brought_back(&visit.url, Some(visit.body)),
                 Landed::Page(page) => panic!("still there: {}", page.text()),
             }
+        })
+    }
+
+    fn live<'a>(&'a self, whose: Whose, page: &'a Open, fate: Fate) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let Some(Redirect::Post(form)) = &page.redirect else {
+                panic!("a form was expected")
+            };
+            let (merchant, order) = (self.merchant(whose), page.attempt.reference().as_str());
+            let open = self.mock.shopper().open(form).await.unwrap();
+            match fate {
+                Fate::Later | Fate::Lapsed => {
+                    let _ = open.pay_later(false).await.unwrap();
+                    merchant.settle(order, fate == Fate::Later).unwrap();
+                }
+                Fate::Declined => drop(open.pay(TestCard::Declines).await.unwrap()),
+                // Neither is told to anybody.
+                Fate::Closed | Fate::Disputed => return false,
+            }
+            true
         })
     }
 

@@ -12,7 +12,7 @@ use kessai::sign::SigningKeys;
 use kessai::transport::BoxFuture;
 use kessai::{Addresses, ApiKey, Gateway, Redirect};
 
-use super::{Hangs, Played, Whose, Wire, brought_back, clock, once};
+use super::{Fate, Hangs, Open, Played, Whose, Wire, brought_back, clock, once};
 use crate::support::inbox::PATIENCE;
 
 struct Play {
@@ -26,16 +26,22 @@ pub fn open() -> impl Played {
     Play { mock, thief }
 }
 
+impl Play {
+    fn merchant(&self, whose: Whose) -> Merchant {
+        match whose {
+            Whose::Store => self.mock.merchant(),
+            Whose::Thief => self.thief.clone(),
+        }
+    }
+}
+
 impl Played for Play {
     fn clock(&self) -> Clock {
         self.mock.clock().clone()
     }
 
     fn client(&self, whose: Whose, address: &str, wire: Wire) -> Arc<dyn Gateway> {
-        let merchant = match whose {
-            Whose::Store => self.mock.merchant(),
-            Whose::Thief => self.thief.clone(),
-        };
+        let merchant = self.merchant(whose);
         let endpoint = merchant
             .add_endpoint(&format!("{address}/pay/stripe/notification"))
             .unwrap();
@@ -61,6 +67,29 @@ impl Played for Play {
                 Landed::Store { url } => brought_back(&url, None),
                 Landed::Page(page) => panic!("still there: {}", page.text()),
             }
+        })
+    }
+
+    fn live<'a>(&'a self, whose: Whose, page: &'a Open, fate: Fate) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let Some(Redirect::Get(url)) = &page.redirect else {
+                panic!("a link was expected")
+            };
+            let (merchant, session) = (self.merchant(whose), page.attempt.checkout.as_ref().unwrap().as_str());
+            let open = self.mock.shopper().open(url.as_str()).await.unwrap();
+            match fate {
+                Fate::Later | Fate::Lapsed => {
+                    let _ = open.pay_later(false).await.unwrap();
+                    merchant.settle(session, fate == Fate::Later).unwrap();
+                }
+                Fate::Declined => drop(open.pay(TestCard::Declines).await.unwrap()),
+                Fate::Closed => merchant.expire(session).unwrap(),
+                Fate::Disputed => {
+                    let _ = open.pay(TestCard::Succeeds).await.unwrap();
+                    let _ = merchant.dispute(session).unwrap();
+                }
+            }
+            true
         })
     }
 

@@ -106,7 +106,7 @@ pub const ROWS: &[Row] = &[
     at(2, "B", &[Sbps], &["sbps::a_return_names_its_attempt_if_its_own_hash_is_right_and_nothing_else", RETURNS]),
     at(2, "B", &[Gmopg], &["lib::gateways::gmopg::sign::only_a_text_and_its_own_whole_hash_are_opened", RETURNS]),
     not(2, "QS", ANSWER_BY_TLS),
-    on(3, "O", &["lib::redirect::a_form_keeps_order_and_repeats_and_escapes_without_loss", "lib::checkout::texts_that_could_break_out_are_refused", "properties::a_browser_reads_the_form_as_it_was_written"]),
+    on(3, "O", &["lib::redirect::a_form_keeps_order_and_repeats_and_escapes_without_loss", "lib::checkout::parts::texts_that_could_break_out_are_refused", "properties::a_browser_reads_the_form_as_it_was_written"]),
     not(3, "CBQS", OUTBOUND),
     on(4, "O", &["lib::redirect::line_breaks_and_foreign_nonces_are_refused", "lib::redirect::a_form_keeps_order_and_repeats_and_escapes_without_loss", "storefront::no_page_has_a_card_field_or_a_script_and_every_page_has_its_headers"]),
     on(4, "B", &[W07, "cashier::a_return_is_sent_on_to_no_path_that_is_another_host"]),
