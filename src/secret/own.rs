@@ -327,6 +327,10 @@ mod tests {
             ("eHhrZXk/Pn4/Pn4/Pz4+fn4tMDEyMw==", true),
             ("eHhrZXk_Pn4_Pn4_Pz4-fn4tMDEyMw", true),
             ("eHhrZXk_Pn4_Pn4_Pz4-fn4tMDEy", false),
+            // Another first letter of it, at each offset.
+            ("b2V5Pz5+Pz5+Pz8+Pn5+LTAxMjM=", false),
+            ("eGuleT8+fj8+fj8/Pj5+fi0wMTIz", false),
+            ("eHhsZXk/Pn4/Pn4/Pz4+fn4tMDEyMw==", false),
         ];
         for (text, found) in table {
             let answer = http::Response::new(Bytes::from(format!("(Basic {text})")));
