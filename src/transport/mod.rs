@@ -45,7 +45,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 /// Upper bounds of one try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {
-    /// The longest the try may take, reading the answer included.
+    /// The longest the try may take, reading the answer included. With none left nothing is sent, and it is a
+    /// [`TransportErrorKind::Timeout`].
     pub total: Duration,
     /// The most bytes of an answer's body.
     pub reply: usize,

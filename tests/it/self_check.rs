@@ -1,5 +1,6 @@
 //! What every gateway can say of itself before a store reopens.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use kessai::gateways::gmopg::GmoPg;
@@ -7,7 +8,10 @@ use kessai::gateways::komoju::Komoju;
 use kessai::gateways::sbps::{Sbps, ShopId};
 use kessai::gateways::stripe::Stripe;
 use kessai::sign::SigningKeys;
-use kessai::{Addresses, ApiKey, Environment, Gateway, MerchantAccount, SelfCheckError, SigningKey};
+use kessai::{
+    Addresses, ApiKey, ConfigError, Environment, Gateway, GatewayId, Gateways, MerchantAccount, SelfCheckError,
+    SigningKey,
+};
 
 fn addresses(path: &str) -> Addresses {
     Addresses::new("https://shop.example", path).unwrap()
@@ -66,6 +70,26 @@ fn every_gateway_knows_a_genuine_message_from_another_under_its_own_key() {
         printed.contains("Sandbox") && printed.contains("tshop00099661"),
         "{printed}"
     );
+}
+
+#[test]
+fn a_store_has_each_of_its_gateways_once() {
+    let keys = SigningKeys::new(key("whsec_0123456789abcdef0123456789abcdef01234567"));
+    let mut store = Gateways::new();
+    assert_eq!(store.iter().count(), 0);
+    for gateway in signed(&keys) {
+        store.add(Arc::from(gateway)).unwrap();
+    }
+    let ids: Vec<_> = store.iter().map(|gateway| gateway.id().to_string()).collect();
+    assert_eq!(ids, ["komoju", "sbps", "stripe"]);
+    for gateway in signed(&keys) {
+        let id = gateway.id();
+        assert_eq!(store.find(&id).map(Gateway::id).as_ref(), Some(&id));
+        let again = store.add(Arc::from(gateway));
+        assert!(matches!(again, Err(ConfigError::Gateways(_))), "{id}: {again:?}");
+    }
+    assert_eq!(store.iter().count(), 3);
+    assert!(store.find(&GatewayId::from_static("gmopg")).is_none());
 }
 
 #[test]

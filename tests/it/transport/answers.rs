@@ -76,9 +76,12 @@ async fn a_request_that_nobody_reads_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn no_time_at_all_is_a_timeout() {
-    let server = Server::saying(answer(200, "", "")).await;
-    assert_eq!(failure(&server.url("/"), within(Duration::ZERO)).await, Timeout);
+async fn no_time_at_all_is_a_timeout_and_nothing_is_sent() {
+    for _ in 0..50 {
+        let server = Server::saying(answer(200, "", "")).await;
+        assert_eq!(failure(&server.url("/"), within(Duration::ZERO)).await, Timeout);
+        assert_eq!(server.accepted(), 0);
+    }
 }
 
 /// An answer of that many bytes, in the three ways HTTP/1.1 knows to end one.
