@@ -25,10 +25,10 @@ impl Armed {
 }
 
 /// When a fault happens.
-pub(super) struct Rule {
-    pub(super) skip: u32,
-    pub(super) left: u32,
-    pub(super) armed: Armed,
+struct Rule {
+    skip: u32,
+    left: u32,
+    armed: Armed,
 }
 
 impl Default for Rule {
@@ -43,7 +43,7 @@ impl Default for Rule {
 
 impl Rule {
     /// Counts a match down; whether the fault happens this time.
-    pub(super) fn strike(&mut self) -> bool {
+    fn strike(&mut self) -> bool {
         if self.left == 0 || self.armed.off.load(Ordering::SeqCst) {
             return false;
         }
@@ -76,49 +76,64 @@ impl Aim for String {
 #[must_use = "a fault does nothing until it is armed"]
 pub struct Plan<F, A> {
     quiver: Arc<Quiver<F, A>>,
-    fault: F,
-    aim: Option<A>,
-    rule: Rule,
+    waiting: Waiting<F, A>,
 }
 
 impl<F, A: Aim> Plan<F, A> {
     /// Only there. Without it a fault hits everything of its kind; the hosted page is hit only if it is aimed at.
     pub fn on(mut self, aim: impl Into<A>) -> Self {
-        self.aim = Some(aim.into());
+        self.waiting.aim = Some(aim.into());
         self
     }
 
     /// How often it hits; 1 without it.
     pub fn times(mut self, times: u32) -> Self {
-        self.rule.left = times;
+        self.waiting.rule.left = times;
         self
     }
 
     /// Lets so many pass first.
     pub fn after(mut self, passing: u32) -> Self {
-        self.rule.skip = passing;
+        self.waiting.rule.skip = passing;
         self
     }
 
     /// Makes it happen from now on.
     pub fn arm(self) -> Armed {
-        let armed = self.rule.armed.clone();
-        self.quiver.lock().push((self.fault, self.aim, self.rule));
+        let armed = self.waiting.rule.armed.clone();
+        self.quiver.lock().push(self.waiting);
         armed
+    }
+}
+
+/// Deliveries have a second aim.
+impl<F> Plan<F, String> {
+    /// Only deliveries to this address.
+    pub fn to(mut self, url: &str) -> Self {
+        self.waiting.to = Some(url.to_owned());
+        self
     }
 }
 
 impl<F: fmt::Debug, A: fmt::Debug> fmt::Debug for Plan<F, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plan")
-            .field("fault", &self.fault)
-            .field("aim", &self.aim)
+            .field("fault", &self.waiting.fault)
+            .field("aim", &self.waiting.aim)
             .finish_non_exhaustive()
     }
 }
 
+/// A fault that waits to happen.
+struct Waiting<F, A> {
+    fault: F,
+    aim: Option<A>,
+    to: Option<String>,
+    rule: Rule,
+}
+
 /// The faults that wait to happen.
-pub(super) struct Quiver<F, A>(Mutex<Vec<(F, Option<A>, Rule)>>);
+pub(super) struct Quiver<F, A>(Mutex<Vec<Waiting<F, A>>>);
 
 impl<F, A> Default for Quiver<F, A> {
     fn default() -> Self {
@@ -130,28 +145,45 @@ impl<F: Clone, A: Aim> Quiver<F, A> {
     pub(super) fn plan(self: &Arc<Self>, fault: F) -> Plan<F, A> {
         Plan {
             quiver: Arc::clone(self),
-            fault,
-            aim: None,
-            rule: Rule::default(),
+            waiting: Waiting {
+                fault,
+                aim: None,
+                to: None,
+                rule: Rule::default(),
+            },
         }
     }
 
-    /// The fault that hits here, if any.
+    /// The fault that hits a request, if any.
     pub(super) fn strike(&self, here: &A) -> Option<F> {
-        let mut waiting = self.lock();
-        waiting.retain(|(_, _, rule)| rule.left > 0);
-        waiting
-            .iter_mut()
-            .filter(|(_, aim, _)| match aim {
+        self.find(here, None)
+    }
+
+    fn find(&self, here: &A, url: Option<&str>) -> Option<F> {
+        let mut all = self.lock();
+        all.retain(|waiting| waiting.rule.left > 0);
+        let is_aimed = |waiting: &&mut Waiting<F, A>| {
+            let at_this = match &waiting.aim {
                 Some(aim) => aim == here,
                 None => here.is_hit_without_aim(),
-            })
-            .find_map(|(fault, _, rule)| rule.strike().then(|| fault.clone()))
+            };
+            at_this && (waiting.to.is_none() || waiting.to.as_deref() == url)
+        };
+        all.iter_mut()
+            .filter(is_aimed)
+            .find_map(|waiting| waiting.rule.strike().then(|| waiting.fault.clone()))
+    }
+}
+
+impl<F: Clone> Quiver<F, String> {
+    /// The fault that hits the delivery of such a result to this address, if any.
+    pub(super) fn strike_delivery(&self, result: &str, url: &str) -> Option<F> {
+        self.find(&result.to_owned(), Some(url))
     }
 }
 
 impl<F, A> Quiver<F, A> {
-    fn lock(&self) -> MutexGuard<'_, Vec<(F, Option<A>, Rule)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Waiting<F, A>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -64,6 +64,7 @@
 //! | SB Payment Service, link type | [`sbps::MockSbps`] |
 
 mod armed;
+mod call;
 mod card;
 mod clock;
 mod error;
@@ -76,6 +77,7 @@ mod jst;
 pub mod komoju;
 mod language;
 mod markup;
+mod notification;
 mod outbox;
 mod posting;
 pub mod sbps;
@@ -83,6 +85,7 @@ mod sheet;
 mod shopper;
 pub mod stripe;
 mod web;
+mod webhook;
 mod words;
 
 pub use armed::{Aim, Armed, Plan};

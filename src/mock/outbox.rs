@@ -1,9 +1,10 @@
-//! How notifications reach a store: one try after the other, as its gateway makes them, with whatever goes wrong on the way.
+//! How messages reach a store: one try after the other, as its gateway makes them, with whatever goes wrong on the way.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use reqwest::Response;
 use tokio::sync::Notify;
@@ -38,6 +39,13 @@ impl<W> Shared<W> {
 }
 
 impl<W: Office> Shared<W> {
+    /// The world, brought up to now.
+    pub(super) fn current(&self) -> MutexGuard<'_, W> {
+        let mut world = self.lock();
+        world.pass_time(self.clock.now());
+        world
+    }
+
     /// Waits until everything that is due has been done and delivered: at most this long, in real time.
     pub(super) async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
         let settled = async {
@@ -62,22 +70,49 @@ impl<W: Office> Shared<W> {
 
 /// The part of a simulated gateway that has something to deliver.
 pub(super) trait Office: Send + 'static {
+    /// What it delivers.
+    type Item: Item;
     /// What can go wrong with a delivery of this gateway's.
     type Fault: Copy + Into<Mishap> + Send + 'static;
 
     /// Does everything that has become due.
     fn pass_time(&mut self, now: SystemTime);
 
-    fn outbox(&mut self) -> &mut Outbox<Self::Fault>;
+    fn outbox(&mut self) -> &mut Outbox<Self::Item, Self::Fault>;
 
-    /// The body of one delivery.
-    fn letter(&mut self, report: &Report, blemish: Option<Self::Fault>) -> Vec<u8>;
+    /// What is sent in one try; nothing if nobody wants it any more.
+    fn letter(&mut self, item: &Self::Item, blemish: Option<Self::Fault>, now: SystemTime) -> Option<Letter>;
 
     /// What a store's answer means: status, whether it is plain text, and body.
     fn judge(status: u16, plain: bool, body: &[u8]) -> DeliveryOutcome;
 
+    /// The store has it.
+    fn taken(&mut self, _item: &Self::Item) {}
+
     /// Nobody took it, and it is not sent again.
-    fn given_up(&mut self, report: &Report);
+    fn given_up(&mut self, _item: &Self::Item) {}
+}
+
+/// Something to deliver.
+pub(super) trait Item: Clone + Send + 'static {
+    /// The gateway's word for what happened.
+    fn result(&self) -> &str;
+
+    fn url(&self) -> &str;
+
+    /// Whether the same shop (or endpoint of it) gets both.
+    fn is_for_the_same_as(&self, other: &Self) -> bool;
+
+    /// Whether it is sent again if the store does not take it.
+    fn repeats(&self) -> bool {
+        true
+    }
+}
+
+/// What goes over the wire.
+pub(super) struct Letter {
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Bytes,
 }
 
 /// What goes wrong with one delivery.
@@ -97,23 +132,40 @@ pub enum Mishap {
     Inside,
 }
 
-/// What there is to tell.
-#[derive(Clone)]
-pub(super) struct Report {
-    /// Shop and order.
-    pub(super) at: (usize, usize),
-    pub(super) order_id: String,
-    /// The gateway's word for what happened.
-    pub(super) result: &'static str,
-    pub(super) url: String,
-    pub(super) fields: Vec<(&'static str, String)>,
-    /// Whether it is sent again if the store does not take it.
-    pub(super) repeats: bool,
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeliveryOutcome {
+    /// What the gateway's documents ask for.
+    Taken,
+    /// A refusal as the documents have it, with its reason if there is one.
+    Refused(String),
+    /// An answer that is neither: another status, or where the body counts, another type or a line break too many.
+    NotAnAck {
+        /// Its status.
+        status: u16,
+    },
+    /// No answer: refused connection, time-out, broken reply.
+    NoAnswer,
+    /// Never sent, on purpose.
+    Dropped,
+}
+
+/// One try that was made, or dropped on purpose.
+pub(super) struct Delivery<I> {
+    pub(super) item: I,
+    pub(super) attempt: u32,
+    pub(super) at: SystemTime,
+    pub(super) outcome: DeliveryOutcome,
+    /// Of the answer.
+    pub(super) status: Option<u16>,
+    /// What was sent, if anything was.
+    pub(super) letter: Option<Letter>,
 }
 
 #[derive(Clone)]
-struct Parcel<F> {
-    report: Report,
+struct Parcel<I, F> {
+    item: I,
     attempt: u32,
     due: SystemTime,
     /// 2 are sent at once; 0 marks the second of them, which is not retried.
@@ -122,19 +174,22 @@ struct Parcel<F> {
 }
 
 /// Everything that is on its way, or was.
-pub(super) struct Outbox<F> {
-    queue: VecDeque<Parcel<F>>,
-    held: Vec<Parcel<F>>,
+pub(super) struct Outbox<I, F> {
+    queue: VecDeque<Parcel<I, F>>,
+    /// Held back until the same shop has had something else.
+    held: Vec<Parcel<I, F>>,
+    /// Addresses that are being served: deliveries to one go one after the other.
     busy: HashSet<String>,
     /// The waits before the second, third, ... try.
     retry_after: Vec<Duration>,
-    /// By the `result` of a report.
+    /// By the result of an item.
     pub(super) faults: Arc<Quiver<F, String>>,
-    pub(super) log: Vec<DeliveryView>,
-    pub(super) reports: Vec<Report>,
+    /// Whatever was to be delivered, in order.
+    pub(super) published: Vec<I>,
+    pub(super) log: Vec<Delivery<I>>,
 }
 
-impl<F: Copy + Into<Mishap>> Outbox<F> {
+impl<I: Item, F: Copy + Into<Mishap>> Outbox<I, F> {
     pub(super) fn new(retry_after: Vec<Duration>) -> Self {
         Self {
             queue: VecDeque::new(),
@@ -142,8 +197,8 @@ impl<F: Copy + Into<Mishap>> Outbox<F> {
             busy: HashSet::new(),
             retry_after,
             faults: Arc::default(),
+            published: Vec::new(),
             log: Vec::new(),
-            reports: Vec::new(),
         }
     }
 
@@ -152,69 +207,60 @@ impl<F: Copy + Into<Mishap>> Outbox<F> {
         self.busy.is_empty() && self.queue.iter().all(|parcel| parcel.due > now)
     }
 
-    pub(super) fn publish(&mut self, report: Report, now: SystemTime) {
-        self.reports.push(report.clone());
-        let shop = report.at.0;
-        let fault = self.faults.strike(&report.result.to_owned());
+    /// Queues it, with whatever fault is armed for it.
+    pub(super) fn publish(&mut self, item: I, now: SystemTime) {
+        self.published.push(item.clone());
+        let fault = self.faults.strike_delivery(item.result(), item.url());
         let parcel = Parcel {
-            report,
+            item,
             attempt: 1,
             due: now,
             copies: 1,
             blemish: None,
         };
-        match fault.map(Into::into) {
-            None => self.queue.push_back(parcel),
-            Some(Mishap::Duplicate) => self.queue.extend([parcel.clone(), parcel]),
-            Some(Mishap::TwiceAtOnce) => self.queue.push_back(Parcel { copies: 2, ..parcel }),
+        let next = match fault.map(Into::into) {
+            None => vec![parcel],
+            Some(Mishap::Duplicate) => vec![parcel.clone(), parcel],
+            Some(Mishap::TwiceAtOnce) => vec![Parcel { copies: 2, ..parcel }],
             Some(Mishap::Reordered) => return self.held.push(parcel),
-            Some(Mishap::Late(by)) => self.queue.push_back(Parcel {
+            Some(Mishap::Late(by)) => vec![Parcel {
                 due: now.checked_add(by).unwrap_or(now),
                 ..parcel
-            }),
+            }],
             Some(Mishap::Dropped) => {
-                return self.log.push(view(&parcel, now, DeliveryOutcome::Dropped, Vec::new()));
+                return self.log.push(Delivery {
+                    item: parcel.item,
+                    attempt: parcel.attempt,
+                    at: now,
+                    outcome: DeliveryOutcome::Dropped,
+                    status: None,
+                    letter: None,
+                });
             }
-            Some(Mishap::Inside) => self.queue.push_back(Parcel {
+            Some(Mishap::Inside) => vec![Parcel {
                 blemish: fault,
                 ..parcel
-            }),
-        }
-        let (overtaken, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held)
-            .into_iter()
-            .partition(|held| held.report.at.0 == shop);
+            }],
+        };
+        let is_passed = |held: &Parcel<I, F>| next.iter().any(|next| next.item.is_for_the_same_as(&held.item));
+        let (overtaken, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(is_passed);
         self.held = held;
+        self.queue.extend(next);
         self.queue.extend(overtaken);
     }
 
-    /// Sends the last report of an order once more; whether there is one.
-    pub(super) fn resend(&mut self, at: (usize, usize), now: SystemTime) -> bool {
-        let last = self.reports.iter().rev().find(|report| report.at == at).cloned();
-        let known = last.is_some();
-        if let Some(report) = last {
-            self.publish(report, now);
-        }
-        known
-    }
-
-    /// Every delivery to this shop, in order.
-    pub(super) fn of_shop(&self, shop: usize) -> Vec<DeliveryView> {
-        let own = self.log.iter().filter(|delivery| delivery.shop == shop);
-        own.cloned().collect()
-    }
-
     /// Takes out what is due, one batch per address that is not being served, and marks those as busy.
-    fn collect(&mut self, now: SystemTime) -> Vec<(String, Vec<Parcel<F>>)> {
-        let mut batches: Vec<(String, Vec<Parcel<F>>)> = Vec::new();
+    fn collect(&mut self, now: SystemTime) -> Vec<(String, Vec<Parcel<I, F>>)> {
+        let mut batches: Vec<(String, Vec<Parcel<I, F>>)> = Vec::new();
         let mut waiting = VecDeque::new();
         for parcel in self.queue.drain(..) {
-            let url = &parcel.report.url;
+            let url = parcel.item.url();
             if parcel.due > now || self.busy.contains(url) {
                 waiting.push_back(parcel);
             } else if let Some((_, batch)) = batches.iter_mut().find(|(busy, _)| busy == url) {
                 batch.push(parcel);
             } else {
-                batches.push((url.clone(), vec![parcel]));
+                batches.push((url.to_owned(), vec![parcel]));
             }
         }
         self.queue = waiting;
@@ -223,9 +269,9 @@ impl<F: Copy + Into<Mishap>> Outbox<F> {
     }
 
     /// Queues the next try; whether there is one.
-    fn retry(&mut self, parcel: &Parcel<F>, now: SystemTime) -> bool {
+    fn retry(&mut self, parcel: &Parcel<I, F>, now: SystemTime) -> bool {
         let tried = usize::try_from(parcel.attempt).unwrap_or(usize::MAX).saturating_sub(1);
-        let wait = self.retry_after.get(tried).filter(|_| parcel.report.repeats);
+        let wait = self.retry_after.get(tried).filter(|_| parcel.item.repeats());
         let Some(wait) = wait else { return false };
         self.queue.push_back(Parcel {
             attempt: parcel.attempt.saturating_add(1),
@@ -269,7 +315,7 @@ async fn send_batch<W: Office>(
     shared: Arc<Shared<W>>,
     client: reqwest::Client,
     url: String,
-    batch: Vec<Parcel<W::Fault>>,
+    batch: Vec<Parcel<W::Item, W::Fault>>,
 ) {
     for parcel in batch {
         if parcel.copies > 1 {
@@ -288,28 +334,38 @@ async fn send_batch<W: Office>(
     shared.wake.notify_one();
 }
 
-async fn send<W: Office>(shared: Arc<Shared<W>>, client: reqwest::Client, parcel: Parcel<W::Fault>) {
+async fn send<W: Office>(shared: Arc<Shared<W>>, client: reqwest::Client, parcel: Parcel<W::Item, W::Fault>) {
     let now = shared.clock.now();
-    let body = shared.lock().letter(&parcel.report, parcel.blemish);
-    let sent = client
-        .post(&parcel.report.url)
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(body.clone())
-        .send()
-        .await;
-    let outcome = match sent {
-        Ok(response) => acknowledgement::<W>(response).await,
-        Err(_) => DeliveryOutcome::NoAnswer,
+    let letter = shared.lock().letter(&parcel.item, parcel.blemish, now);
+    let Some(letter) = letter else { return };
+    let mut request = client.post(parcel.item.url()).body(letter.body.clone());
+    for (name, value) in &letter.headers {
+        request = request.header(*name, value);
+    }
+    let (status, outcome) = match request.send().await {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            (Some(status), acknowledgement::<W>(status, response).await)
+        }
+        Err(_) => (None, DeliveryOutcome::NoAnswer),
     };
     let mut world = shared.lock();
-    if outcome != DeliveryOutcome::Taken && parcel.copies > 0 && !world.outbox().retry(&parcel, now) {
-        world.given_up(&parcel.report);
+    if outcome == DeliveryOutcome::Taken {
+        world.taken(&parcel.item);
+    } else if parcel.copies > 0 && !world.outbox().retry(&parcel, now) {
+        world.given_up(&parcel.item);
     }
-    world.outbox().log.push(view(&parcel, now, outcome, body));
+    world.outbox().log.push(Delivery {
+        item: parcel.item,
+        attempt: parcel.attempt,
+        at: now,
+        outcome,
+        status,
+        letter: Some(letter),
+    });
 }
 
-async fn acknowledgement<W: Office>(mut response: Response) -> DeliveryOutcome {
-    let status = response.status().as_u16();
+async fn acknowledgement<W: Office>(status: u16, mut response: Response) -> DeliveryOutcome {
     let plain = response
         .headers()
         .get(CONTENT_TYPE)
@@ -326,103 +382,4 @@ async fn acknowledgement<W: Office>(mut response: Response) -> DeliveryOutcome {
         }
     }
     W::judge(status, plain, &body)
-}
-
-fn view<F>(parcel: &Parcel<F>, at: SystemTime, outcome: DeliveryOutcome, body: Vec<u8>) -> DeliveryView {
-    DeliveryView {
-        shop: parcel.report.at.0,
-        order_id: parcel.report.order_id.clone(),
-        result: parcel.report.result.to_owned(),
-        url: parcel.report.url.clone(),
-        attempt: parcel.attempt,
-        at,
-        outcome,
-        body,
-    }
-}
-
-/// What nobody has taken of these: order id and result.
-pub(super) fn untaken(deliveries: &[DeliveryView]) -> Vec<(String, String)> {
-    let mut missing: Vec<(String, String)> = Vec::new();
-    for delivery in deliveries {
-        let about = (delivery.order_id.clone(), delivery.result.clone());
-        missing.retain(|known| *known != about);
-        if delivery.outcome != DeliveryOutcome::Taken {
-            missing.push(about);
-        }
-    }
-    missing
-}
-
-/// One delivery of one notification, as the simulator saw it.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct DeliveryView {
-    shop: usize,
-    /// The order it was about.
-    pub order_id: String,
-    /// The gateway's word for what it reports.
-    pub result: String,
-    /// Where it went.
-    pub url: String,
-    /// 1 for the first try; repeated tries of the same delivery count up.
-    pub attempt: u32,
-    /// When, by the simulator's clock.
-    pub at: SystemTime,
-    /// How it ended.
-    pub outcome: DeliveryOutcome,
-    /// The body that was sent; empty if nothing was.
-    pub body: Vec<u8>,
-}
-
-impl DeliveryView {
-    /// Whether the store took it.
-    #[must_use]
-    pub fn acknowledged(&self) -> bool {
-        self.outcome == DeliveryOutcome::Taken
-    }
-}
-
-/// It holds what the customer bought; its length is shown.
-impl std::fmt::Debug for DeliveryView {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            shop: _,
-            order_id,
-            result,
-            url,
-            attempt,
-            at,
-            outcome,
-            body,
-        } = self;
-        f.debug_struct("DeliveryView")
-            .field("order_id", order_id)
-            .field("result", result)
-            .field("url", url)
-            .field("attempt", attempt)
-            .field("at", at)
-            .field("outcome", outcome)
-            .field("body_bytes", &body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a delivery ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeliveryOutcome {
-    /// Exactly what the gateway's documents ask for.
-    Taken,
-    /// A refusal as the documents have it, with its reason if there is one.
-    Refused(String),
-    /// An answer that is neither: another status, another type, a line break too many.
-    NotAnAck {
-        /// Its status.
-        status: u16,
-    },
-    /// No answer: refused connection, time-out, broken reply.
-    NoAnswer,
-    /// Never sent, on purpose.
-    Dropped,
 }

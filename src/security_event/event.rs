@@ -25,7 +25,8 @@ macro_rules! events {
             $($(#[$doc])* #[non_exhaustive] $variant { $($(#[$field_doc])* $field: $type,)* },)+
         }
 
-        pub(super) const KINDS: &[EventKind] = &[$(EventKind {
+        /// Every event there is.
+        pub const EVENTS: &[EventKind] = &[$(EventKind {
             name: $name,
             severity: Severity::$severity,
             outcome: EventOutcome::$outcome,
@@ -46,7 +47,7 @@ macro_rules! events {
             #[must_use]
             #[allow(clippy::indexing_slicing, reason = "worked out by the compiler")]
             pub fn kind(&self) -> &'static EventKind {
-                match self { $(Self::$variant { .. } => const { &KINDS[Position::$variant as usize] },)+ }
+                match self { $(Self::$variant { .. } => const { &EVENTS[Position::$variant as usize] },)+ }
             }
 
             /// Its fields in order, by name and value.

@@ -41,7 +41,7 @@ mod words;
 pub use self::background::Background;
 pub(crate) use self::emitter::Emitter;
 pub use self::emitter::{SecurityHealth, SinkHealth};
-pub use self::event::SecurityEvent;
+pub use self::event::{EVENTS, SecurityEvent};
 pub use self::json::{ECS_VERSION, JsonLines};
 pub(crate) use self::patterns::Turn;
 pub(crate) use self::peer::untrusted;
@@ -50,7 +50,7 @@ pub use self::record::SecurityRecord;
 pub use self::sampling::SAMPLED_PER_MINUTE;
 pub use self::show::{AboutPayment, AtGateway, FieldValue};
 pub use self::sink::{SecuritySink, SinkError};
-pub use self::table::{EVENTS, EventKind};
+pub use self::table::EventKind;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingSink;
 pub use self::words::{EventOutcome, EventText, Reason, Severity, Step};

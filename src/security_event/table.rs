@@ -1,10 +1,9 @@
 //! What is fixed about every event: its name, how much it matters, the attack it belongs to, and its words in the vocabularies
 //! that monitoring systems know.
 
-use super::event::KINDS;
 use super::words::{EventOutcome, Reason, Severity};
 
-/// One row of [`EVENTS`].
+/// One row of [`EVENTS`](super::EVENTS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventKind {
@@ -41,6 +40,3 @@ impl EventKind {
         }
     }
 }
-
-/// Every event there is.
-pub const EVENTS: &[EventKind] = KINDS;

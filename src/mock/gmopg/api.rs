@@ -7,11 +7,12 @@ use http::Method as Verb;
 use serde_json::{Map, Value, json};
 use wiremock::Request;
 
+use super::books::Deal;
+use super::call::RequestView;
 use super::fault::{Fault, Operation};
 use super::link::{self, Method};
-use super::views::RequestView;
 use super::wire::{self, BAD_SHOP, Complaint, ID_PASS, IGNORED, INPUT, LINK_INPUT, NO_SUCH_ORDER};
-use super::world::{Deal, Shared, World};
+use super::world::{Shared, World};
 use crate::mock::fault;
 use crate::mock::form::Typing;
 use crate::mock::front::{Reply, reply};

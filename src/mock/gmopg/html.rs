@@ -1,8 +1,8 @@
 //! The pages of one order, and the few that belong to none.
 
+use super::books::{Order, Shop, Stage};
 use super::link::Method;
 use super::wire::PAGES;
-use super::world::{Order, Shop, Stage};
 use crate::mock::card::Flaw;
 use crate::mock::jst;
 use crate::mock::sheet::{self, Line, Sheet};

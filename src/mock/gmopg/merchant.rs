@@ -1,10 +1,11 @@
 //! A shop, from the inside: its id and password, its orders, and what the shop admin screen can do.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
-use super::views::{OrderView, RequestView};
+use super::call::RequestView;
+use super::views::OrderView;
 use super::world::{Shared, World};
-use crate::mock::outbox::{self, DeliveryView, Office as _};
+use crate::mock::notification::{self, DeliveryView};
 use crate::mock::{MockError, loopback};
 
 /// One shop. Clones are the same shop.
@@ -76,7 +77,7 @@ impl Merchant {
     /// Every link, in the order they were made.
     #[must_use]
     pub fn orders(&self) -> Vec<OrderView> {
-        let world = self.current();
+        let world = self.shared.current();
         let shop = world.shops.get(self.at);
         shop.map(|shop| shop.orders.iter().map(OrderView::of).collect())
             .unwrap_or_default()
@@ -84,7 +85,7 @@ impl Merchant {
 
     /// One order, by the store's order id.
     pub fn order(&self, order_id: &str) -> Result<OrderView, MockError> {
-        let world = self.current();
+        let world = self.shared.current();
         let at = self.place(&world, order_id)?;
         let view = world.order(at).map(|(_, order)| OrderView::of(order));
         view.ok_or_else(|| unknown(order_id))
@@ -113,7 +114,7 @@ impl Merchant {
     /// The notifications that nobody has taken, which GMO-PG mails to the shop: order id and status.
     #[must_use]
     pub fn undelivered(&self) -> Vec<(String, String)> {
-        outbox::untaken(&self.deliveries())
+        notification::untaken(&self.deliveries())
     }
 
     /// Every call of the API with this shop's credentials, in order.
@@ -131,7 +132,7 @@ impl Merchant {
         act: impl FnOnce(&mut World, (usize, usize), std::time::SystemTime) -> bool,
     ) -> Result<(), MockError> {
         let now = self.shared.clock.now();
-        let mut world = self.current();
+        let mut world = self.shared.current();
         let at = self.place(&world, order_id)?;
         let done = act(&mut world, at, now);
         drop(world);
@@ -141,13 +142,6 @@ impl Merchant {
         } else {
             Err(MockError::State(otherwise.to_owned()))
         }
-    }
-
-    /// The world, brought up to now.
-    fn current(&self) -> MutexGuard<'_, World> {
-        let mut world = self.shared.lock();
-        world.pass_time(self.shared.clock.now());
-        world
     }
 
     fn place(&self, world: &World, order_id: &str) -> Result<(usize, usize), MockError> {

@@ -25,6 +25,8 @@
 //! `AccessPass` is masked on the way back; methods other than `credit`, `cvs` and `paypay` are accepted and not offered.
 
 mod api;
+mod books;
+mod call;
 mod fault;
 mod html;
 mod link;
@@ -41,17 +43,19 @@ use std::time::Duration;
 use url::Url;
 use wiremock::Request;
 
+pub use self::call::RequestView;
 pub use self::fault::{DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation};
 pub use self::merchant::Merchant;
-pub use self::views::{OrderView, PageStatus, RequestView};
+pub use self::views::{OrderView, PageStatus};
 use self::world::{Settings, Shared, World};
 pub use super::armed::Armed;
 use super::card::Taken;
 pub use super::card::TestCard;
 use super::front::{Front, Play, Reply};
 use super::ids::Ids;
+pub use super::notification::DeliveryView;
 use super::outbox;
-pub use super::outbox::{DeliveryOutcome, DeliveryView};
+pub use super::outbox::DeliveryOutcome;
 pub use super::posting::{Landed, Page, Shopper, Visit};
 use super::{Clock, MockError, http_client};
 

@@ -1,6 +1,6 @@
 //! What tests see of the inside.
 
-use super::world::{Order, Stage};
+use super::books::{Order, Stage};
 
 /// One link and what became of it.
 #[derive(Clone, Debug)]
@@ -58,18 +58,4 @@ impl OrderView {
             taken: taken.map_or(0, |deal| deal.amount + deal.tax),
         }
     }
-}
-
-/// One call of the API.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct RequestView {
-    /// The last part of the path, such as `SearchTradeMulti.idPass`.
-    pub call: String,
-    /// The order or the deal it was about.
-    pub about: String,
-    /// The HTTP status of the answer.
-    pub status: u16,
-    /// `ErrInfo` of the answer; empty if all went well.
-    pub error: String,
 }

@@ -5,15 +5,17 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
+use super::books::{self, Challenge, Deal, Order, Shop, Stage};
+use super::call::RequestView;
 use super::fault::{DeliveryFault, Fault, Operation};
-use super::link::{self, Link, Method};
-use super::views::RequestView;
+use super::link::{self, Method};
 use super::wire::{self, BAD_SHOP, CARD_REFUSED, Complaint, NO_SUCH_ORDER, NOT_POSSIBLE, ORDER_USED, TOO_LATE};
 use crate::mock::armed::Quiver;
 use crate::mock::card::Taken;
 use crate::mock::ids::Ids;
 use crate::mock::jst;
-use crate::mock::outbox::{self, Outbox, Report};
+use crate::mock::notification::{Outbox, Report};
+use crate::mock::outbox;
 
 pub(super) type Shared = outbox::Shared<World>;
 
@@ -36,70 +38,6 @@ pub(super) struct World {
     pub(super) faults: Arc<Quiver<Fault, Operation>>,
     /// The calls of the API, each with the shop whose credentials it carried.
     pub(super) requests: Vec<(Option<usize>, RequestView)>,
-}
-
-/// One shop id.
-pub(super) struct Shop {
-    pub(super) id: String,
-    pub(super) pass: String,
-    pub(super) name: String,
-    /// Where notifications go, set in the shop admin screen; without it none is sent.
-    pub(super) notify_at: Option<String>,
-    pub(super) orders: Vec<Order>,
-}
-
-/// One link.
-pub(super) struct Order {
-    /// Opens its page to whoever has it: the last part of its address.
-    pub(super) token: String,
-    pub(super) link: Link,
-    /// When it was first opened: `ExpireDays` counts from there.
-    pub(super) opened: Option<SystemTime>,
-    pub(super) stage: Stage,
-    pub(super) challenge: Option<Challenge>,
-    pub(super) deal: Option<Deal>,
-    /// The value of `result` on the way back.
-    pub(super) result: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    Open,
-    /// Disabled by the store.
-    Rejected,
-    /// Refused by the card company. The order id is used up.
-    Failed,
-    /// Accepted; the deal tells the rest.
-    Done,
-}
-
-/// The bank's question, and the card it is about.
-pub(super) struct Challenge {
-    pub(super) token: String,
-    pub(super) last4: String,
-}
-
-/// A deal as GMO-PG keeps it.
-#[derive(Clone)]
-pub(super) struct Deal {
-    pub(super) access_id: String,
-    pub(super) access_pass: String,
-    pub(super) method: Method,
-    /// GMO-PG's word.
-    pub(super) status: &'static str,
-    pub(super) job: &'static str,
-    pub(super) amount: u64,
-    pub(super) tax: u64,
-    pub(super) tran_id: String,
-    pub(super) approve: String,
-    pub(super) made: SystemTime,
-    /// When money was taken.
-    pub(super) sold: Option<SystemTime>,
-    /// What was refused, if it was.
-    pub(super) error: Option<Complaint>,
-    /// When a slip is decided, and how.
-    pub(super) due: Option<(SystemTime, bool)>,
-    pub(super) receipt: String,
 }
 
 /// A person's try to pay, as far as the page is concerned.
@@ -383,7 +321,7 @@ impl World {
             order_id: order.link.order_id.clone(),
             result: deal.status,
             url: url.clone(),
-            fields: super::notify::fields(shop, &order.link.order_id, deal, now),
+            fields: books::notification(shop, &order.link.order_id, deal, now),
             repeats: true,
         };
         self.outbox.publish(report, now);

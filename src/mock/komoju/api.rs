@@ -10,10 +10,10 @@ use wiremock::Request;
 
 use super::ask;
 use super::error::ApiError;
-use super::fault::{self, Fault, Operation};
+use super::fault::{Fault, Operation};
 use super::idempotency::Stored;
-use super::views::RequestView;
 use super::world::{Shared, World};
+use crate::mock::call::RequestView;
 use crate::mock::front::{Reply, Travel};
 
 const JSON: &str = "application/json";
@@ -23,7 +23,7 @@ const KEY: &str = "x-komoju-idempotency";
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let now = shared.clock.now();
     let mut world = shared.lock();
-    world.pass_time(now);
+    world.settle_what_is_due(now);
     let account = authenticate(&world, &request.headers);
     let reply = match &account {
         Ok(account) => match Asked::read(account, request) {
@@ -78,7 +78,7 @@ impl<'r> Asked<'r> {
 
     /// Faults, idempotency, and the work between them.
     fn run(&self, world: &mut World, now: SystemTime) -> Reply {
-        let fault = fault::strike(&mut world.faults, self.operation);
+        let fault = world.faults.strike(&self.operation);
         if let Some(reply) = fault.as_ref().and_then(before_work) {
             return reply;
         }

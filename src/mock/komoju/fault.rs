@@ -1,10 +1,15 @@
 //! Faults on demand: what breaks, where, how often.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::Shared;
-use crate::mock::armed::{Armed, Rule};
+use crate::mock::armed::{Aim, Plan};
+use crate::mock::outbox::Mishap;
+
+/// A [`Fault`] being aimed: without further words at the next request of any kind.
+pub type FaultPlan = Plan<Fault, Operation>;
+
+/// A [`DeliveryFault`] being aimed, at all events or at those of one type, such as `payment.captured`.
+pub type DeliveryFaultPlan = Plan<DeliveryFault, String>;
 
 /// Something that goes wrong between a client and the API (or the hosted page).
 #[derive(Clone, Debug)]
@@ -61,6 +66,12 @@ pub enum Operation {
     HostedPage,
 }
 
+impl Aim for Operation {
+    fn is_hit_without_aim(&self) -> bool {
+        *self != Self::HostedPage
+    }
+}
+
 /// Something that goes wrong with the delivery of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -81,162 +92,15 @@ pub enum DeliveryFault {
     Tampered,
 }
 
-/// A fault being aimed; nothing happens until [`arm`](Self::arm).
-///
-/// Without further words it hits the next request of any kind, once.
-#[must_use = "a fault does nothing until it is armed"]
-pub struct FaultPlan {
-    pub(super) shared: Arc<Shared>,
-    pub(super) fault: Fault,
-    pub(super) operation: Option<Operation>,
-    pub(super) rule: Rule,
-}
-
-impl FaultPlan {
-    /// Only requests of this kind. Without it, every request to the API (and not the hosted page).
-    pub fn on(mut self, operation: Operation) -> Self {
-        self.operation = Some(operation);
-        self
+impl From<DeliveryFault> for Mishap {
+    fn from(fault: DeliveryFault) -> Self {
+        match fault {
+            DeliveryFault::Duplicate => Self::Duplicate,
+            DeliveryFault::TwiceAtOnce => Self::TwiceAtOnce,
+            DeliveryFault::Reordered => Self::Reordered,
+            DeliveryFault::Late(by) => Self::Late(by),
+            DeliveryFault::Dropped => Self::Dropped,
+            DeliveryFault::WrongSecret | DeliveryFault::Tampered => Self::Inside,
+        }
     }
-
-    /// How many requests are hit; 1 without it.
-    pub fn times(mut self, times: u32) -> Self {
-        self.rule.left = times;
-        self
-    }
-
-    /// Lets this many matching requests pass first.
-    pub fn after(mut self, passing: u32) -> Self {
-        self.rule.skip = passing;
-        self
-    }
-
-    /// Makes it happen from now on.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "arming is the point; what it returns is for those who count"
-    )]
-    pub fn arm(self) -> Armed {
-        let armed = self.rule.armed.clone();
-        self.shared.lock().faults.push(ArmedFault {
-            fault: self.fault,
-            operation: self.operation,
-            rule: self.rule,
-        });
-        armed
-    }
-}
-
-impl std::fmt::Debug for FaultPlan {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FaultPlan")
-            .field("fault", &self.fault)
-            .field("operation", &self.operation)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A delivery fault being aimed; nothing happens until [`arm`](Self::arm).
-///
-/// Without further words it hits the next event for any endpoint, once.
-#[must_use = "a fault does nothing until it is armed"]
-pub struct DeliveryFaultPlan {
-    pub(super) shared: Arc<Shared>,
-    pub(super) fault: DeliveryFault,
-    pub(super) event_type: Option<String>,
-    pub(super) endpoint: Option<String>,
-    pub(super) rule: Rule,
-}
-
-impl DeliveryFaultPlan {
-    /// Only events of this type, such as `payment.captured`.
-    pub fn on(mut self, event_type: &str) -> Self {
-        self.event_type = Some(event_type.to_owned());
-        self
-    }
-
-    /// Only deliveries to this endpoint, by the address it was added with.
-    pub fn to(mut self, endpoint: &str) -> Self {
-        self.endpoint = Some(endpoint.to_owned());
-        self
-    }
-
-    /// How many events are hit; 1 without it.
-    pub fn times(mut self, times: u32) -> Self {
-        self.rule.left = times;
-        self
-    }
-
-    /// Lets this many matching events pass first.
-    pub fn after(mut self, passing: u32) -> Self {
-        self.rule.skip = passing;
-        self
-    }
-
-    /// Makes it happen from now on.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "arming is the point; what it returns is for those who count"
-    )]
-    pub fn arm(self) -> Armed {
-        let armed = self.rule.armed.clone();
-        self.shared.lock().delivery_faults.push(ArmedDeliveryFault {
-            fault: self.fault,
-            event_type: self.event_type,
-            endpoint: self.endpoint,
-            rule: self.rule,
-        });
-        armed
-    }
-}
-
-impl std::fmt::Debug for DeliveryFaultPlan {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeliveryFaultPlan")
-            .field("fault", &self.fault)
-            .finish_non_exhaustive()
-    }
-}
-
-pub(super) struct ArmedFault {
-    fault: Fault,
-    operation: Option<Operation>,
-    rule: Rule,
-}
-
-pub(super) struct ArmedDeliveryFault {
-    fault: DeliveryFault,
-    event_type: Option<String>,
-    endpoint: Option<String>,
-    rule: Rule,
-}
-
-/// The fault that hits this request, if any.
-pub(super) fn strike(faults: &mut Vec<ArmedFault>, operation: Operation) -> Option<Fault> {
-    faults.retain(|armed| armed.rule.left > 0);
-    let aimed = |armed: &&mut ArmedFault| match armed.operation {
-        Some(wanted) => wanted == operation,
-        None => operation != Operation::HostedPage,
-    };
-    faults
-        .iter_mut()
-        .filter(aimed)
-        .find_map(|armed| armed.rule.strike().then(|| armed.fault.clone()))
-}
-
-/// The fault that hits this delivery, if any.
-pub(super) fn strike_delivery(
-    faults: &mut Vec<ArmedDeliveryFault>,
-    event_type: &str,
-    endpoint: &str,
-) -> Option<DeliveryFault> {
-    faults.retain(|armed| armed.rule.left > 0);
-    let aimed = |armed: &&mut ArmedDeliveryFault| {
-        armed.event_type.as_deref().is_none_or(|wanted| wanted == event_type)
-            && armed.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
-    };
-    faults
-        .iter_mut()
-        .filter(aimed)
-        .find_map(|armed| armed.rule.strike().then_some(armed.fault))
 }

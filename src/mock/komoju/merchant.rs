@@ -1,12 +1,14 @@
 //! A merchant's account, from the inside: keys, webhooks, books, and what the dashboard can do.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use super::error::ApiError;
-use super::views::{EventView, RequestView, SessionView};
-use super::webhook::{self, DeliveryView};
-use super::world::{Account, Desk, Shared, World};
+use super::views::{EventView, SessionView};
+use super::webhook::{self, SIGNATURE};
+use super::world::{Account, Desk, Shared};
+use crate::mock::call::RequestView;
 use crate::mock::clock::unix;
+use crate::mock::webhook::DeliveryView;
 use crate::mock::{MockError, loopback};
 
 /// One account. Clones are the same account.
@@ -86,7 +88,7 @@ impl Merchant {
     /// Every session, in the order they were made.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionView> {
-        let world = self.current();
+        let world = self.shared.current();
         let now = unix(self.shared.clock.now());
         let account = world.account(&self.id);
         let all = account
@@ -146,7 +148,7 @@ impl Merchant {
     /// Every event, in the order they happened.
     #[must_use]
     pub fn events(&self) -> Vec<EventView> {
-        let world = self.current();
+        let world = self.shared.current();
         let account = world.account(&self.id);
         account
             .into_iter()
@@ -163,9 +165,7 @@ impl Merchant {
     /// Every delivery that was made (or dropped on purpose), in order.
     #[must_use]
     pub fn deliveries(&self) -> Vec<DeliveryView> {
-        let world = self.shared.lock();
-        let own = world.outbox.log.iter().filter(|delivery| delivery.account == self.id);
-        own.cloned().collect()
+        self.shared.lock().outbox.of_account(&self.id, SIGNATURE)
     }
 
     /// Every call of the API with this account's key, in order.
@@ -177,13 +177,6 @@ impl Merchant {
             .iter()
             .filter(|(account, _)| account.as_deref() == Some(&self.id));
         own.map(|(_, request)| request.clone()).collect()
-    }
-
-    /// The world, brought up to now.
-    fn current(&self) -> MutexGuard<'_, World> {
-        let mut world = self.shared.lock();
-        world.pass_time(self.shared.clock.now());
-        world
     }
 
     fn on_payment<T>(
@@ -199,7 +192,7 @@ impl Merchant {
 
     fn at_desk<T>(&self, work: impl FnOnce(&mut Desk<'_>) -> Result<T, ApiError>) -> Result<T, MockError> {
         let done = {
-            let mut world = self.current();
+            let mut world = self.shared.current();
             let desk = world.desk(&self.id, self.shared.clock.now());
             let mut desk = desk.ok_or_else(|| unknown("account", &self.id))?;
             work(&mut desk).map_err(|error| match error.absent() {

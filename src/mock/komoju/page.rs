@@ -11,7 +11,7 @@ use wiremock::Request;
 
 use super::api;
 use super::error::ApiError;
-use super::fault::{self, Fault, Operation};
+use super::fault::{Fault, Operation};
 use super::html::{self, Sheet};
 use super::objects::{Session, SessionStatus, Way};
 use super::world::{Desk, Shared, Tried, World};
@@ -24,7 +24,7 @@ use crate::mock::language::speaks_japanese;
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let now = shared.clock.now();
     let mut world = shared.lock();
-    world.pass_time(now);
+    world.settle_what_is_due(now);
     let parts: Vec<&str> = request.url.path().split('/').skip(1).collect();
     let reply = match (request.method.as_str(), parts.as_slice()) {
         ("GET" | "HEAD", [""]) => plain(StatusCode::OK, html::home(&world.settings.base)),
@@ -39,7 +39,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
 
 /// Faults, and the page between them.
 fn visit(world: &mut World, request: &Request, id: &str, rest: &[&str], now: SystemTime) -> Reply {
-    let fault = fault::strike(&mut world.faults, Operation::HostedPage);
+    let fault = world.faults.strike(&Operation::HostedPage);
     if matches!(fault, Some(Fault::ServerError)) {
         return broken();
     }

@@ -1,43 +1,24 @@
 //! The state behind everything: merchants, their sessions and payments, and how these change (KOMOJU sheet, 2026-11-23).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 use super::error::ApiError;
-use super::fault::{ArmedDeliveryFault, ArmedFault};
+use super::fault::{DeliveryFault, Fault, Operation};
 use super::idempotency::Keys;
 use super::objects::{Payment, PaymentStatus, Refund, Session, SessionStatus, Way, timestamp};
-use super::views::RequestView;
-use super::webhook::{Endpoint, Event, Outbox};
+use super::webhook::{Endpoint, Event};
+use crate::mock::armed::Quiver;
+use crate::mock::call::RequestView;
 use crate::mock::card::{Behaviour, Presented, Taken};
-use crate::mock::clock::{Clock, unix};
+use crate::mock::clock::unix;
 use crate::mock::ids::Ids;
+use crate::mock::outbox;
+use crate::mock::webhook::Outbox;
 
-/// What the server, the background task and every handle share.
-pub(super) struct Shared {
-    pub(super) clock: Clock,
-    /// Wakes the task that delivers events.
-    pub(super) wake: Notify,
-    world: Mutex<World>,
-}
-
-impl Shared {
-    pub(super) fn new(clock: Clock, world: World) -> Self {
-        Self {
-            clock,
-            wake: Notify::new(),
-            world: Mutex::new(world),
-        }
-    }
-
-    /// A panic in a test that holds the lock must not take the simulator down with it.
-    pub(super) fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(super) type Shared = outbox::Shared<World>;
 
 /// How the simulator behaves, fixed when it starts.
 pub(super) struct Settings {
@@ -58,10 +39,9 @@ pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) ids: Ids,
     pub(super) accounts: Vec<Account>,
-    pub(super) outbox: Outbox,
+    pub(super) outbox: Outbox<DeliveryFault>,
     pub(super) keys: Keys,
-    pub(super) faults: Vec<ArmedFault>,
-    pub(super) delivery_faults: Vec<ArmedDeliveryFault>,
+    pub(super) faults: Arc<Quiver<Fault, Operation>>,
     /// The calls of the API, each with the account whose key it carried.
     pub(super) requests: Vec<(Option<String>, RequestView)>,
 }
@@ -127,8 +107,7 @@ impl World {
             accounts: Vec::new(),
             outbox: Outbox::new(retry_after),
             keys: Keys::default(),
-            faults: Vec::new(),
-            delivery_faults: Vec::new(),
+            faults: Arc::default(),
             requests: Vec::new(),
         }
     }
@@ -180,14 +159,13 @@ impl World {
             account,
             ids: &mut self.ids,
             outbox: &mut self.outbox,
-            delivery_faults: &mut self.delivery_faults,
             settings: &self.settings,
             now,
         })
     }
 
     /// Does everything that has become due: slips are paid or lapse, sessions close, keys are forgotten.
-    pub(super) fn pass_time(&mut self, now: SystemTime) {
+    pub(super) fn settle_what_is_due(&mut self, now: SystemTime) {
         let ids: Vec<String> = self.accounts.iter().map(|account| account.id.clone()).collect();
         for id in ids {
             if let Some(mut desk) = self.desk(&id, now) {
@@ -210,8 +188,7 @@ impl World {
 pub(super) struct Desk<'w> {
     pub(super) account: &'w mut Account,
     ids: &'w mut Ids,
-    outbox: &'w mut Outbox,
-    delivery_faults: &'w mut Vec<ArmedDeliveryFault>,
+    outbox: &'w mut Outbox<DeliveryFault>,
     settings: &'w Settings,
     now: SystemTime,
 }
@@ -415,14 +392,8 @@ impl Desk<'_> {
         let known = known.ok_or_else(|| ApiError::not_found("event", event))?;
         for endpoint in &self.account.endpoints {
             let delivery = self.ids.make("", 25).to_ascii_lowercase();
-            self.outbox.post(
-                self.delivery_faults,
-                &self.account.id,
-                endpoint,
-                known,
-                delivery,
-                self.now,
-            );
+            let posted = known.posted(&self.account.id, endpoint, delivery);
+            self.outbox.publish(posted, self.now);
         }
         Ok(())
     }
@@ -580,14 +551,8 @@ impl Desk<'_> {
             .filter(|endpoint| endpoints.contains(&endpoint.id));
         for endpoint in wanted {
             let delivery = self.ids.make("", 25).to_ascii_lowercase();
-            self.outbox.post(
-                self.delivery_faults,
-                &self.account.id,
-                endpoint,
-                &event,
-                delivery,
-                self.now,
-            );
+            let posted = event.posted(&self.account.id, endpoint, delivery);
+            self.outbox.publish(posted, self.now);
         }
         self.account.events.push(event);
     }

@@ -8,9 +8,9 @@ use base64ct::{Base64, Encoding};
 use http::{HeaderValue, Method, header};
 use wiremock::Request;
 
+use super::call::RequestView;
 use super::fault::{Fault, Operation};
 use super::purchase::{Way, way};
-use super::views::RequestView;
 use super::wire::{self, CHARSET, HASH, Over};
 use super::world::{Deal, DealState, Shared, World};
 use super::xml::Node;

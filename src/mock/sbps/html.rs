@@ -1,7 +1,7 @@
 //! The pages of one order, and the few that belong to none.
 
 use super::purchase::{Way, way};
-use super::wire::{self, CHARSET, HASH, Over};
+use super::wire::{self, CHARSET, FORM, HASH, Over};
 use super::world::{DealState, Order, Shop, Stage};
 use crate::mock::card::Flaw;
 use crate::mock::jst;
@@ -107,9 +107,6 @@ pub(super) fn checked(japanese: bool) -> String {
 
 /// What a person sees who opens the bare address.
 pub(super) fn home(base: &str) -> String {
-    let text = format!(
-        "Purchase requests are posted to {base}{}, the API is at {base}/api/xmlapi.do.",
-        super::page::FORM
-    );
+    let text = format!("Purchase requests are posted to {base}{FORM}, the API is at {base}/api/xmlapi.do.");
     sheet::notice(false, CHARSET, "home", ("A gateway for tests, speaking SBPS", &text))
 }

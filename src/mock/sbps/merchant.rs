@@ -1,10 +1,11 @@
 //! A merchant's shop, from the inside: its numbers and keys, its orders, and what the merchant screen can do.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
-use super::views::{OrderView, RequestView};
+use super::call::RequestView;
+use super::views::OrderView;
 use super::world::{SERVICE_ID, Shared, Shop, World};
-use crate::mock::outbox::{self, DeliveryView, Office as _};
+use crate::mock::notification::{self, DeliveryView};
 use crate::mock::{MockError, loopback};
 
 /// One shop: a merchant id and a service id. Clones are the same shop.
@@ -96,7 +97,7 @@ impl Merchant {
     /// Every accepted order, in the order they came.
     #[must_use]
     pub fn orders(&self) -> Vec<OrderView> {
-        let world = self.current();
+        let world = self.shared.current();
         let shop = world.shops.get(self.at);
         shop.map(|shop| shop.orders.iter().map(OrderView::of).collect())
             .unwrap_or_default()
@@ -104,7 +105,7 @@ impl Merchant {
 
     /// One order, by the store's order id.
     pub fn order(&self, order_id: &str) -> Result<OrderView, MockError> {
-        let world = self.current();
+        let world = self.shared.current();
         let found = world.shops.get(self.at).and_then(|shop| find(shop, order_id));
         let (_, view) = found.ok_or_else(|| unknown("order", order_id))?;
         Ok(view)
@@ -113,7 +114,7 @@ impl Merchant {
     /// Decides a slip now instead of when it is due.
     pub fn settle(&self, order_id: &str, arrived: bool) -> Result<(), MockError> {
         let now = self.shared.clock.now();
-        let mut world = self.current();
+        let mut world = self.shared.current();
         let at = self.place(&world, order_id)?;
         let settled = world.settle(at, arrived, now);
         drop(world);
@@ -128,7 +129,7 @@ impl Merchant {
     /// Delivers the last result of an order once more, as the merchant screen does.
     pub fn resend(&self, order_id: &str) -> Result<(), MockError> {
         let now = self.shared.clock.now();
-        let mut world = self.current();
+        let mut world = self.shared.current();
         let at = self.place(&world, order_id)?;
         let sent = world.outbox.resend(at, now);
         drop(world);
@@ -150,7 +151,7 @@ impl Merchant {
     /// The results that nobody has taken, which SBPS mails to the merchant: order id and result.
     #[must_use]
     pub fn undelivered(&self) -> Vec<(String, String)> {
-        outbox::untaken(&self.deliveries())
+        notification::untaken(&self.deliveries())
     }
 
     /// Every call of the API with this shop's credentials, in order.
@@ -159,13 +160,6 @@ impl Merchant {
         let world = self.shared.lock();
         let own = world.requests.iter().filter(|(shop, _)| *shop == Some(self.at));
         own.map(|(_, request)| request.clone()).collect()
-    }
-
-    /// The world, brought up to now.
-    fn current(&self) -> MutexGuard<'_, World> {
-        let mut world = self.shared.lock();
-        world.pass_time(self.shared.clock.now());
-        world
     }
 
     fn place(&self, world: &World, order_id: &str) -> Result<(usize, usize), MockError> {

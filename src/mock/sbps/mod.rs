@@ -24,6 +24,7 @@
 //! characters of an error code are `999`.
 
 mod api;
+mod call;
 mod fault;
 mod html;
 mod merchant;
@@ -41,17 +42,19 @@ use std::time::Duration;
 use url::Url;
 use wiremock::Request;
 
+pub use self::call::RequestView;
 pub use self::fault::{DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation};
 pub use self::merchant::Merchant;
 pub use self::purchase::Refusal;
-pub use self::views::{OrderStatus, OrderView, RequestView};
+pub use self::views::{OrderStatus, OrderView};
 use self::world::{Settings, Shared, World};
 pub use super::armed::Armed;
 use super::card::Taken;
 pub use super::card::TestCard;
 use super::front::{Front, Play, Reply};
 use super::ids::Ids;
-pub use super::outbox::{DeliveryOutcome, DeliveryView};
+pub use super::notification::DeliveryView;
+pub use super::outbox::DeliveryOutcome;
 pub use super::posting::{Landed, Page, Shopper, Visit};
 use super::{Clock, MockError, http_client};
 use super::{outbox, web};
@@ -100,7 +103,7 @@ impl MockSbps {
     /// Where the purchase request is posted to.
     #[must_use]
     pub fn form_url(&self) -> String {
-        format!("http://{}{}", self.front.address(), page::FORM)
+        format!("http://{}{}", self.front.address(), wire::FORM)
     }
 
     /// Where a purchase request can be checked without being taken.

@@ -8,11 +8,12 @@ use std::time::SystemTime;
 use super::fault::DeliveryFault;
 use super::wire::{self, CHARSET, HASH, Over};
 use super::world::{DealState, World};
-use crate::mock::form;
 use crate::mock::ids::Ids;
-use crate::mock::outbox::{DeliveryOutcome, Office, Outbox, Report};
+use crate::mock::notification::{self, Outbox, Report};
+use crate::mock::outbox::{DeliveryOutcome, Letter, Office};
 
 impl Office for World {
+    type Item = Report;
     type Fault = DeliveryFault;
 
     fn pass_time(&mut self, now: SystemTime) {
@@ -24,7 +25,7 @@ impl Office for World {
     }
 
     /// The form in a random order of fields, in `Shift_JIS`, signed over UTF-8.
-    fn letter(&mut self, report: &Report, blemish: Option<DeliveryFault>) -> Vec<u8> {
+    fn letter(&mut self, report: &Report, blemish: Option<DeliveryFault>, _now: SystemTime) -> Option<Letter> {
         let key = match (blemish, self.shops.get(report.at.0)) {
             (Some(DeliveryFault::WrongKey), _) | (_, None) => "key-of-no-shop-at-all".to_owned(),
             (_, Some(shop)) => shop.hash_key.clone(),
@@ -50,7 +51,7 @@ impl Office for World {
         }
         fields.push((HASH, hash));
         shuffle(&mut fields, &mut self.ids);
-        form::write(CHARSET, fields.iter().map(|(name, value)| (*name, value.as_str())))
+        Some(notification::letter(CHARSET, &fields))
     }
 
     /// `OK,` and nothing else, as plain text with status 200; or `NG,` and a reason.

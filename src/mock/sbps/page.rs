@@ -11,7 +11,7 @@ use wiremock::Request;
 use super::fault::Operation;
 use super::html::{self, Pages};
 use super::purchase::{Refusal, Way, way};
-use super::wire::CHARSET;
+use super::wire::{CHARSET, FORM};
 use super::world::{Shared, Tried, World};
 use crate::mock::card::{Behaviour, Flaw};
 use crate::mock::clock::unix;
@@ -22,8 +22,6 @@ use crate::mock::outbox::Office as _;
 use crate::mock::sheet;
 use crate::mock::web::{self, closing, page, see_other};
 
-/// Where the form is posted to (sheet, "Endpoints").
-pub(super) const FORM: &str = "/f01/FepBuyInfoReceive.do";
 /// Says whether a form is well formed, and takes nothing (same place).
 pub(super) const CHECK: &str = "/Extra/BuyRequestAction.do";
 

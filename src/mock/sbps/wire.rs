@@ -11,6 +11,9 @@ pub(super) const CHARSET: Charset = Charset::ShiftJis;
 
 pub(super) const HASH: &str = "sps_hashcode";
 
+/// Where the form is posted to (sheet, "Endpoints").
+pub(super) const FORM: &str = "/f01/FepBuyInfoReceive.do";
+
 /// The fields of a result in the order of its hash (sheet, "Callback").
 pub(super) const RESULT: [&str; 34] = [
     "pay_method",

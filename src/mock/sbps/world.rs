@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::call::RequestView;
 use super::fault::{DeliveryFault, Fault, Operation};
 use super::purchase::{Purchase, Refusal, Way, way};
-use super::views::RequestView;
 use crate::mock::armed::Quiver;
 use crate::mock::card::Taken;
 use crate::mock::ids::Ids;
 use crate::mock::jst;
 use crate::mock::loopback;
-use crate::mock::outbox::{self, Outbox, Report};
+use crate::mock::notification::{Outbox, Report};
+use crate::mock::outbox;
 
 pub(super) type Shared = outbox::Shared<World>;
 

@@ -6,14 +6,14 @@ use wiremock::Request;
 
 use super::desk::By;
 use super::error::ApiError;
-use super::fault::{self, Fault, Operation};
+use super::fault::{Fault, Operation};
 use super::idempotency::{self, Stored};
 use super::objects::Expand;
 use super::params::Params;
 use super::validate;
 use super::version::Version;
-use super::views::RequestView;
 use super::world::{Shared, World};
+use crate::mock::call::RequestView;
 use crate::mock::clock::unix;
 use crate::mock::front::{Reply, Travel};
 
@@ -26,7 +26,7 @@ const EXPAND_DEPTH: usize = 4;
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let now = shared.clock.now();
     let mut world = shared.lock();
-    world.pass_time(now);
+    world.settle_what_is_due(now);
     let id = world.ids.make("req_", 14);
     let mut call = Call {
         id,
@@ -142,7 +142,7 @@ impl Call {
 
     /// Faults, idempotency, and the work between them.
     fn run(&self, world: &mut World, asked: &Asked) -> Reply {
-        let fault = fault::strike(&mut world.faults, asked.operation);
+        let fault = world.faults.strike(&asked.operation);
         if let Some(reply) = fault.as_ref().and_then(before_work) {
             return reply;
         }

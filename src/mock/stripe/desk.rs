@@ -5,18 +5,19 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::account::{Account, Settings};
 use super::error::ApiError;
-use super::fault::ArmedDeliveryFault;
+use super::fault::DeliveryFault;
 use super::objects::{
     Challenge, Charge, Decline, Delayed, Dispute, Expand, Intent, Means, NewSession, Refund, Session, SessionStatus,
     Word, dispute_json,
 };
 use super::text::Notice;
 use super::version::Version;
-use super::webhook::{Event, Outbox};
-use super::world::{Account, Settings};
+use super::webhook::Event;
 use crate::mock::card::{Behaviour, Presented};
 use crate::mock::ids::Ids;
+use crate::mock::webhook::Outbox;
 
 /// Authorizations lapse after 7 days by default.
 const AUTHORIZED_FOR: i64 = 7 * 24 * 60 * 60;
@@ -64,8 +65,7 @@ enum Way {
 pub(super) struct Desk<'a> {
     pub(super) account: &'a mut Account,
     pub(super) ids: &'a mut Ids,
-    pub(super) outbox: &'a mut Outbox,
-    pub(super) delivery_faults: &'a mut Vec<ArmedDeliveryFault>,
+    pub(super) outbox: &'a mut Outbox<DeliveryFault>,
     pub(super) settings: &'a Settings,
     pub(super) time: SystemTime,
     pub(super) now: i64,
@@ -472,8 +472,7 @@ impl Desk<'_> {
             .iter()
             .filter(|endpoint| endpoint.wants(&event.kind))
         {
-            self.outbox
-                .post(self.delivery_faults, &self.account.id, endpoint, event, self.time);
+            self.outbox.publish(event.posted(&self.account.id, endpoint), self.time);
         }
         Ok(())
     }
@@ -720,8 +719,7 @@ impl Desk<'_> {
             pending: wanting().map(|endpoint| endpoint.id.clone()).collect(),
         };
         for endpoint in wanting() {
-            self.outbox
-                .post(self.delivery_faults, &self.account.id, endpoint, &event, self.time);
+            self.outbox.publish(event.posted(&self.account.id, endpoint), self.time);
         }
         self.account.events.add(id, event);
     }

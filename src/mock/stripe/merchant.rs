@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use super::desk::{By, Desk};
 use super::error::ApiError;
-use super::views::{EventView, RequestView, SessionView};
-use super::webhook::{self, DeliveryView};
+use super::views::{EventView, SessionView};
+use super::webhook::{self, SIGNATURE};
 use super::world::{Shared, World};
+use crate::mock::call::RequestView;
+use crate::mock::webhook::DeliveryView;
 use crate::mock::{MockError, loopback};
 
 /// The longest an old secret stays active after a roll (Stripe sheet §7, step 6).
@@ -89,7 +91,7 @@ impl Merchant {
     /// Every session, in the order they were made.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionView> {
-        let mut world = self.current();
+        let mut world = self.shared.current();
         let Ok(account) = self.account_in(&mut world) else {
             return Vec::new();
         };
@@ -103,7 +105,7 @@ impl Merchant {
 
     /// One session.
     pub fn session(&self, id: &str) -> Result<SessionView, MockError> {
-        let mut world = self.current();
+        let mut world = self.shared.current();
         let account = self.account_in(&mut world)?;
         let session = account.books.sessions.find(id).ok_or_else(|| unknown("session", id))?;
         Ok(SessionView::of(&account.books, session))
@@ -156,7 +158,7 @@ impl Merchant {
     /// Every event, in the order they happened.
     #[must_use]
     pub fn events(&self) -> Vec<EventView> {
-        let mut world = self.current();
+        let mut world = self.shared.current();
         let Ok(account) = self.account_in(&mut world) else {
             return Vec::new();
         };
@@ -171,14 +173,7 @@ impl Merchant {
     /// Every delivery that was made (or dropped on purpose), in order.
     #[must_use]
     pub fn deliveries(&self) -> Vec<DeliveryView> {
-        let world = self.shared.lock();
-        world
-            .outbox
-            .log
-            .iter()
-            .filter(|delivery| delivery.account == self.id)
-            .cloned()
-            .collect()
+        self.shared.lock().outbox.of_account(&self.id, SIGNATURE)
     }
 
     /// Every call of the API with this account's keys, in order.
@@ -192,14 +187,7 @@ impl Merchant {
         own.map(|(_, request)| request.clone()).collect()
     }
 
-    /// The world, brought up to now.
-    fn current(&self) -> std::sync::MutexGuard<'_, World> {
-        let mut world = self.shared.lock();
-        world.pass_time(self.shared.clock.now());
-        world
-    }
-
-    fn account_in<'w>(&self, world: &'w mut World) -> Result<&'w mut super::world::Account, MockError> {
+    fn account_in<'w>(&self, world: &'w mut World) -> Result<&'w mut super::account::Account, MockError> {
         world.account_mut(&self.id).ok_or_else(|| unknown("account", &self.id))
     }
 
@@ -210,7 +198,7 @@ impl Merchant {
 
     fn charge_of(&self, session: &str) -> Result<String, MockError> {
         let intent = self.intent_of(session)?;
-        let mut world = self.current();
+        let mut world = self.shared.current();
         let account = self.account_in(&mut world)?;
         let charge = account
             .books
@@ -222,7 +210,7 @@ impl Merchant {
 
     fn at_desk<T>(&self, work: impl FnOnce(&mut Desk<'_>) -> Result<T, ApiError>) -> Result<T, MockError> {
         let done = {
-            let mut world = self.current();
+            let mut world = self.shared.current();
             let mut desk = world
                 .desk(&self.id, self.shared.clock.now(), By::Nobody)
                 .ok_or_else(|| unknown("account", &self.id))?;

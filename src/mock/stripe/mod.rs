@@ -17,7 +17,9 @@
 //! sessions (create, read, list, expire), payment intents (read, capture, cancel), refunds and events. Parameters of
 //! Stripe's beyond those are refused as unknown, rather than taken and ignored.
 
+mod account;
 mod api;
+mod delivery;
 mod desk;
 mod error;
 mod fault;
@@ -42,18 +44,21 @@ use wiremock::Request;
 
 pub use self::fault::{DeliveryFault, DeliveryFaultPlan, Fault, FaultPlan, Operation, RateLimit};
 pub use self::merchant::{Endpoint, Merchant};
-pub use self::views::{EventView, RequestView, SessionView};
-pub use self::webhook::{DeliveryOutcome, DeliveryView, signature_header};
+pub use self::views::{EventView, SessionView};
+pub use self::webhook::signature_header;
 pub use super::armed::Armed;
+pub use super::call::RequestView;
 use super::card::Taken;
 pub use super::card::TestCard;
+pub use super::outbox::DeliveryOutcome;
 pub use super::shopper::{Landed, Page, Shopper};
+pub use super::webhook::DeliveryView;
 
-use self::world::{Settings, Shared, World};
-use super::armed::Rule;
+use self::account::Settings;
+use self::world::{Shared, World};
 use super::front::{Front, Play, Reply};
 use super::ids::Ids;
-use super::{Clock, MockError, http_client};
+use super::{Clock, MockError, http_client, outbox};
 
 /// How long a store may take to acknowledge. Stripe publishes no figure (Stripe sheet §7).
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(10);
@@ -116,23 +121,12 @@ impl MockStripe {
 
     /// Something that goes wrong between a client and the API. It is aimed first, and then armed.
     pub fn fault(&self, fault: Fault) -> FaultPlan {
-        FaultPlan {
-            shared: Arc::clone(&self.shared),
-            fault,
-            operation: None,
-            rule: Rule::default(),
-        }
+        self.shared.lock().faults.plan(fault)
     }
 
     /// Something that goes wrong with the delivery of an event. It is aimed first, and then armed.
     pub fn delivery_fault(&self, fault: DeliveryFault) -> DeliveryFaultPlan {
-        DeliveryFaultPlan {
-            shared: Arc::clone(&self.shared),
-            fault,
-            event_type: None,
-            endpoint: None,
-            rule: Rule::default(),
-        }
+        self.shared.lock().outbox.faults.plan(fault)
     }
 
     /// Somebody with a browser.
@@ -159,23 +153,7 @@ impl MockStripe {
 
     /// Waits until everything that is due has been done and delivered: at most this long, in real time.
     pub async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
-        let settled = async {
-            loop {
-                {
-                    let mut world = self.shared.lock();
-                    let now = self.shared.clock.now();
-                    world.pass_time(now);
-                    if world.outbox.quiet(now) {
-                        return;
-                    }
-                }
-                self.shared.wake.notify_one();
-                tokio::time::sleep(Duration::from_millis(3)).await;
-            }
-        };
-        tokio::time::timeout(at_most, settled)
-            .await
-            .map_err(|_| MockError::NotQuiet(at_most))
+        self.shared.quiet(at_most).await
     }
 }
 
@@ -284,7 +262,7 @@ impl MockStripeBuilder {
             World::new(settings, Ids::new()?, self.retry_after),
         ));
         let client = http_client(ACKNOWLEDGE_WITHIN)?;
-        let background = webhook::deliver(Arc::clone(&shared), client.clone());
+        let background = outbox::deliver(Arc::clone(&shared), client.clone());
         let front = Front::start(
             self.port,
             Arc::new(Desk {

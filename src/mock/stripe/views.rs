@@ -155,17 +155,3 @@ impl std::fmt::Debug for EventView {
             .finish_non_exhaustive()
     }
 }
-
-/// One call of the API: what was asked for and how it ended. Neither parameters nor keys are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RequestView {
-    /// `GET` or `POST`.
-    pub method: String,
-    /// Without the query.
-    pub path: String,
-    /// As it was sent.
-    pub idempotency_key: Option<String>,
-    /// What was answered, even if a fault kept the answer from arriving.
-    pub status: u16,
-}

@@ -1,77 +1,34 @@
 //! The state behind everything, and the merchants in it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use tokio::sync::Notify;
 
+use super::account::{Account, Settings};
 use super::desk::{By, Desk};
-use super::fault::{ArmedDeliveryFault, ArmedFault};
+use super::fault::{DeliveryFault, Fault, Operation};
 use super::idempotency::Keys;
 use super::objects::Books;
-use super::views::RequestView;
-use super::webhook::{Endpoint, Event, Outbox};
-use crate::mock::card::Taken;
-use crate::mock::clock::{Clock, unix};
+use super::webhook::{Endpoint, Event};
+use crate::mock::armed::Quiver;
+use crate::mock::call::RequestView;
+use crate::mock::clock::unix;
 use crate::mock::ids::Ids;
+use crate::mock::outbox;
+use crate::mock::webhook::Outbox;
 
-/// What the server, the background task and every handle share.
-pub(super) struct Shared {
-    pub(super) clock: Clock,
-    /// Wakes the task that delivers events.
-    pub(super) wake: Notify,
-    world: Mutex<World>,
-}
-
-impl Shared {
-    pub(super) fn new(clock: Clock, world: World) -> Self {
-        Self {
-            clock,
-            wake: Notify::new(),
-            world: Mutex::new(world),
-        }
-    }
-
-    /// A panic in a test that holds the lock must not take the simulator down with it.
-    pub(super) fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How the simulator behaves, fixed when it starts.
-#[derive(Clone)]
-pub(super) struct Settings {
-    /// How long a delayed payment takes.
-    pub(super) delayed: Duration,
-    pub(super) cards: Taken,
-    /// The language of a page whose session and browser name none.
-    pub(super) japanese: bool,
-    /// `http://127.0.0.1:port`, known once it listens.
-    pub(super) base: String,
-}
+pub(super) type Shared = outbox::Shared<World>;
 
 pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) ids: Ids,
     pub(super) accounts: Vec<Account>,
-    pub(super) outbox: Outbox,
+    pub(super) outbox: Outbox<DeliveryFault>,
     pub(super) keys: Keys,
-    pub(super) faults: Vec<ArmedFault>,
-    pub(super) delivery_faults: Vec<ArmedDeliveryFault>,
+    pub(super) faults: Arc<Quiver<Fault, Operation>>,
     /// The calls of the API, each with the account whose key it carried.
     pub(super) requests: Vec<(Option<String>, RequestView)>,
-}
-
-/// One merchant.
-pub(super) struct Account {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) api_key: String,
-    pub(super) restricted_key: String,
-    pub(super) endpoints: Vec<Endpoint>,
-    pub(super) events: super::objects::Table<Event>,
-    pub(super) books: Books,
 }
 
 impl World {
@@ -82,8 +39,7 @@ impl World {
             accounts: Vec::new(),
             outbox: Outbox::new(retry_after),
             keys: Keys::default(),
-            faults: Vec::new(),
-            delivery_faults: Vec::new(),
+            faults: Arc::default(),
             requests: Vec::new(),
         }
     }
@@ -140,7 +96,6 @@ impl World {
             account,
             ids: &mut self.ids,
             outbox: &mut self.outbox,
-            delivery_faults: &mut self.delivery_faults,
             settings: &self.settings,
             time: now,
             now: unix(now),
@@ -149,7 +104,7 @@ impl World {
     }
 
     /// Does everything that has become due: sessions expire, money arrives, authorizations lapse, keys are forgotten.
-    pub(super) fn pass_time(&mut self, now: SystemTime) {
+    pub(super) fn settle_what_is_due(&mut self, now: SystemTime) {
         let ids: Vec<String> = self.accounts.iter().map(|account| account.id.clone()).collect();
         for id in ids {
             if let Some(mut desk) = self.desk(&id, now, By::Nobody) {

@@ -15,7 +15,7 @@ use self::html::Sheet;
 use super::api;
 use super::desk::{By, Tried};
 use super::error::ApiError;
-use super::fault::{self, Fault, Operation};
+use super::fault::{Fault, Operation};
 use super::objects::{Session, SessionStatus};
 use super::params::Params;
 use super::text::Notice;
@@ -31,7 +31,7 @@ const HTML: &str = "text/html; charset=utf-8";
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let now = shared.clock.now();
     let mut world = shared.lock();
-    world.pass_time(now);
+    world.settle_what_is_due(now);
     let parts: Vec<&str> = request.url.path().split('/').skip(1).collect();
     let reply = match (request.method.as_str(), parts.as_slice()) {
         ("GET" | "HEAD", [""]) => plain(StatusCode::OK, html::home(&world.settings.base)),
@@ -46,7 +46,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
 
 /// Faults, and the page between them.
 fn visit(world: &mut World, request: &Request, id: &str, rest: &[&str], now: SystemTime) -> Reply {
-    let fault = fault::strike(&mut world.faults, Operation::HostedPage);
+    let fault = world.faults.strike(&Operation::HostedPage);
     match &fault {
         Some(Fault::ServerError) => return broken(),
         Some(fault) => {
