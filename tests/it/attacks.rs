@@ -7,6 +7,7 @@ mod arena;
 mod fates;
 mod findings;
 mod generators;
+mod settling;
 mod table;
 mod verdicts;
 

@@ -83,11 +83,11 @@ pub enum Hangs {
     OnItsValue,
 }
 
-fn played(gateway: Gw) -> Box<dyn Played> {
+fn played(gateway: Gw, settles: bool) -> Box<dyn Played> {
     match gateway {
         Gw::Stripe => Box::new(stripe::open()),
         Gw::Komoju => Box::new(komoju::open()),
-        Gw::Sbps => Box::new(sbps::open()),
+        Gw::Sbps => Box::new(sbps::open(settles)),
         Gw::Gmopg => Box::new(gmopg::open()),
     }
 }
@@ -119,6 +119,8 @@ pub struct Open {
 
 pub struct Arena {
     pub gateway: Gw,
+    /// Without anybody to ask: a callback alone settles a payment.
+    settles: bool,
     pub played: Box<dyn Played>,
     pub store: Arc<dyn Gateway>,
     pub thief: Arc<dyn Gateway>,
@@ -132,7 +134,16 @@ pub struct Arena {
 
 impl Arena {
     pub async fn open(gateway: Gw) -> Self {
-        let played = played(gateway);
+        Self::open_as(gateway, false).await
+    }
+
+    /// At the one gateway that a store can use without anybody to ask.
+    pub async fn settling() -> Self {
+        Self::open_as(Gw::Sbps, true).await
+    }
+
+    async fn open_as(gateway: Gw, settles: bool) -> Self {
+        let played = played(gateway, settles);
         let (sent, loot) = (PostBox::open(played.taken()).await, PostBox::open(played.taken()).await);
         let wire = Wire::new();
         let store = played.client(Whose::Store, &sent.address, wire.clone());
@@ -141,6 +152,7 @@ impl Arena {
         played.quiet().await;
         let mut arena = Self {
             gateway,
+            settles,
             played,
             store,
             thief,
@@ -155,6 +167,17 @@ impl Arena {
         let reply = cell.reply(&nonsense).await;
         arena.refusal = (reply.status().as_u16(), reply.into_body());
         arena
+    }
+
+    /// What a genuine callback about money does by itself.
+    pub fn told_of_money(&self) -> Verdict {
+        match self.gateway {
+            Gw::Stripe | Gw::Komoju => Verdict::Paid,
+            Gw::Sbps if self.settles => Verdict::Paid,
+            // It asks before it believes.
+            Gw::Sbps => Verdict::News,
+            Gw::Gmopg => Verdict::Nothing,
+        }
     }
 
     pub fn path(&self, what: &str) -> String {
@@ -339,6 +362,9 @@ impl Arena {
 
     /// What is really answered when the store asks about a payment.
     async fn asked(&self, paid: &Paid) -> Exchanges {
+        if self.settles {
+            return Exchanges::default();
+        }
         let cell = self.cell(&[&paid.page]).await;
         // Some payments cannot be asked about before a message has named them.
         self.wire.cut();

@@ -5,7 +5,7 @@ use http::Request;
 
 use super::Gw;
 use super::arena::{Arena, Fate, Open, Verdict};
-use super::generators::{Counts, permutations, renamed, replaced, tampered, told_of_money};
+use super::generators::{Counts, permutations, renamed, replaced, tampered};
 
 const PRICE: u64 = 1776;
 
@@ -30,27 +30,37 @@ fn has_money(fate: Fate) -> bool {
 }
 
 pub async fn messages_of_every_end_are_refused_when_changed(gateway: Gw) {
-    let arena = Arena::open(gateway).await;
+    changed(&Arena::open(gateway).await).await;
+}
+
+pub async fn changed(arena: &Arena) {
     let mut counts = Counts::default();
-    for (fate, page, messages) in every(&arena).await {
-        let genuine = tampered(&arena, &page, &messages, &mut counts).await;
+    for (fate, page, messages) in every(arena).await {
+        let genuine = tampered(arena, &page, &messages, &mut counts).await;
         let best = genuine.iter().max().copied().unwrap();
         if has_money(fate) {
-            assert_eq!(best, told_of_money(gateway), "{fate:?}: {genuine:?}");
+            assert_eq!(best, arena.told_of_money(), "{fate:?}: {genuine:?}");
         } else {
             assert!(best < Verdict::Paid, "{fate:?}: {genuine:?}");
         }
-        println!("{}, {fate:?}: {} messages, {genuine:?}", gateway.name(), messages.len());
+        println!(
+            "{}, {fate:?}: {} messages, {genuine:?}",
+            arena.gateway.name(),
+            messages.len()
+        );
     }
     let (refused, accepted) = (counts.refused(), counts.accepted());
-    println!("{}: {refused} refused, {accepted} accepted", gateway.name());
+    println!("{}: {refused} refused, {accepted} accepted", arena.gateway.name());
     assert!(refused >= 30 && refused > accepted);
 }
 
 /// In every order, and each of them twice.
 pub async fn messages_of_every_end_pay_once_or_never_in_any_order(gateway: Gw) {
-    let arena = Arena::open(gateway).await;
-    for (fate, page, messages) in every(&arena).await {
+    in_any_order(&Arena::open(gateway).await).await;
+}
+
+pub async fn in_any_order(arena: &Arena) {
+    for (fate, page, messages) in every(arena).await {
         let mut orders = Vec::new();
         permutations(&mut (0..messages.len().min(5)).collect(), 0, &mut orders);
         for order in orders {
@@ -77,9 +87,12 @@ pub async fn messages_of_every_end_pay_once_or_never_in_any_order(gateway: Gw) {
 
 /// Neither for another order of the same shop, nor from another shop.
 pub async fn messages_of_every_end_pay_for_nothing_else(gateway: Gw) {
-    let arena = Arena::open(gateway).await;
+    for_nothing_else(&Arena::open(gateway).await).await;
+}
+
+pub async fn for_nothing_else(arena: &Arena) {
     let mut tried = 0;
-    for (fate, page, messages) in every(&arena).await {
+    for (fate, page, messages) in every(arena).await {
         for price in [PRICE, 99_000] {
             let victim = arena.page(&format!("EC-VICTIM-{fate:?}-{price}"), price).await;
             for message in messages.iter().flat_map(|message| renamed(message, &page, &victim)) {

@@ -213,13 +213,16 @@ pub async fn w11_pay_25_a_genuine_payment_of_a_lower_amount(gateway: Gw) {
 }
 
 pub async fn s14_order_total(gateway: Gw) {
-    let arena = Arena::open(gateway).await;
-    for amount in [PRICE - 1, PRICE + 1, PRICE * 10, least(gateway)] {
+    other_totals(&Arena::open(gateway).await).await;
+}
+
+pub async fn other_totals(arena: &Arena) {
+    for amount in [PRICE - 1, PRICE + 1, PRICE * 10, least(arena.gateway)] {
         let victim = arena.planned(&format!("EC-{amount}"), PRICE);
-        let paid = pays_instead(&arena, &victim, amount).await;
+        let paid = pays_instead(arena, &victim, amount).await;
         let cell = arena.cell(&[&victim]).await;
         assert!(
-            never_pays(&arena, &cell, &victim, &paid).await,
+            never_pays(arena, &cell, &victim, &paid).await,
             "nobody would see {amount}"
         );
     }

@@ -48,24 +48,14 @@ pub async fn every_changed_callback_is_refused(gateway: Gw) {
     assert!(counts.refused() >= 30 && counts.refused() > counts.accepted());
 }
 
-async fn callbacks(arena: &Arena, paid: &Paid) -> Counts {
+pub async fn callbacks(arena: &Arena, paid: &Paid) -> Counts {
     let mut counts = Counts::default();
     let mut messages = paid.callbacks.clone();
     messages.extend(arena.give_back(paid).await);
     let genuine = tampered(arena, &paid.page, &messages, &mut counts).await;
     let best = genuine.iter().max().copied();
-    assert_eq!(best, Some(told_of_money(arena.gateway)), "without any question");
+    assert_eq!(best, Some(arena.told_of_money()), "without any question");
     counts
-}
-
-/// What a genuine message about money does by itself.
-pub fn told_of_money(gateway: Gw) -> Verdict {
-    match gateway {
-        Gw::Stripe | Gw::Komoju => Verdict::Paid,
-        // It asks before it believes.
-        Gw::Sbps => Verdict::News,
-        Gw::Gmopg => Verdict::Nothing,
-    }
 }
 
 /// Each message as it came and changed in every place, at a store that knows nothing yet and can ask nobody. Gives what each does as
@@ -265,7 +255,7 @@ pub async fn a_message_that_comes_again_pays_once(gateway: Gw) {
     assert_eq!(counts.accepted(), usize::from(gateway == Gw::Sbps) + 1);
 }
 
-async fn replays(arena: &Arena, paid: &Paid) -> Counts {
+pub async fn replays(arena: &Arena, paid: &Paid) -> Counts {
     let mut counts = Counts::default();
     let cell = arena.cell(&[&paid.page]).await;
     for _ in 0..20 {
@@ -287,7 +277,7 @@ pub async fn messages_of_another_payment_pay_nothing(gateway: Gw) {
 }
 
 /// A cheap order was paid, an expensive one and one of the same price were not.
-async fn swapped_payments(arena: &Arena) -> Counts {
+pub async fn swapped_payments(arena: &Arena) -> Counts {
     let mut counts = Counts::default();
     let cheap = arena.buy("EC-CHEAP", PRICE).await;
     for (order, price) in [("EC-DEAR", 99_000), ("EC-SAME", PRICE)] {
@@ -374,7 +364,7 @@ pub async fn messages_of_another_merchant_pay_nothing(gateway: Gw) {
 }
 
 /// The thief paid his own account, with every name and number of the victim's.
-async fn swapped_merchants(arena: &Arena) -> Counts {
+pub async fn swapped_merchants(arena: &Arena) -> Counts {
     let mut counts = Counts::default();
     let victim = arena.page("EC-1", PRICE).await;
     let (callbacks, back) = arena.steal(&victim.attempt).await;

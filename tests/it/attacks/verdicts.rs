@@ -143,6 +143,10 @@ pub async fn pay_19_a_tag_that_is_not_whole_proves_nothing(gateway: Gw) {
         // The one tag it has comes by the browser, and is not worth more than a question.
         return gmopg_result(&arena, &paid).await;
     }
+    only_whole_tags(&arena, &paid).await;
+}
+
+pub async fn only_whole_tags(arena: &Arena, paid: &Paid) {
     for callback in &paid.callbacks {
         let tag = tag_of(callback);
         let mut tags: Vec<Vec<u8>> = (0..tag.len()).map(|end| tag[..end].to_vec()).collect();
@@ -211,7 +215,10 @@ pub async fn pay_32_another_gateways_messages_pay_nothing(gateway: Gw) {
 }
 
 pub async fn pay_33_a_thousand_replays_pay_once(gateway: Gw) {
-    let arena = Arena::open(gateway).await;
+    a_thousand_replays(&Arena::open(gateway).await).await;
+}
+
+pub async fn a_thousand_replays(arena: &Arena) {
     let paid = arena.buy("EC-1", PRICE).await;
     arena.wire.answers(&paid.answers);
     let cell = arena.cell(&[&paid.page]).await;

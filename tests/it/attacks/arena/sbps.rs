@@ -18,12 +18,14 @@ use crate::support::inbox::PATIENCE;
 struct Play {
     mock: MockSbps,
     thief: Merchant,
+    /// Without the API, so that nobody can be asked, and a notification settles a payment by itself.
+    settles: bool,
 }
 
-pub fn open() -> impl Played {
+pub fn open(settles: bool) -> impl Played {
     let mock = MockSbps::builder().clock(clock()).start().unwrap();
     let thief = mock.open_merchant("Thief");
-    Play { mock, thief }
+    Play { mock, thief, settles }
 }
 
 impl Play {
@@ -49,11 +51,15 @@ impl Played for Play {
             Addresses::new(address, "/pay/sbps").unwrap(),
         )
         .methods(["credit3d2", "webcvs"])
-        .form_url(self.mock.form_url())
-        .api(ApiKey::new(merchant.api_password()).unwrap())
-        .api_endpoint(self.mock.api_url())
-        .transport(Arc::new(wire))
-        .retry(once());
+        .form_url(self.mock.form_url());
+        if self.settles {
+            return Arc::new(client.notifications_settle().build().unwrap());
+        }
+        let client = client
+            .api(ApiKey::new(merchant.api_password()).unwrap())
+            .api_endpoint(self.mock.api_url())
+            .transport(Arc::new(wire))
+            .retry(once());
         Arc::new(client.build().unwrap())
     }
 

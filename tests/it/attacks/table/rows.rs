@@ -62,6 +62,9 @@ const P17: &str = "attacks::{gw}::pay_17_bad_news_without_proof_changes_nothing"
 const P18: &str = "attacks::{gw}::pay_18_a_callback_without_proof_pays_nothing";
 const P19: &str = "attacks::{gw}::pay_19_a_tag_that_is_not_whole_proves_nothing";
 const P24: &str = "attacks::verdicts::pay_24_sbps_a_keyed_sha1_is_asked_about_before_anything_is_paid";
+/// Where nobody can be asked, and the hash alone decides.
+const SETTLING: &str = "attacks::settling::most_of_what_comes_is_refused";
+const SETTLING_TAGS: &str = "attacks::settling::a_tag_that_is_not_whole_proves_nothing";
 const P32: &str = "attacks::{gw}::pay_32_another_gateways_messages_pay_nothing";
 const P33: &str = "attacks::{gw}::pay_33_a_thousand_replays_pay_once";
 const P34: &str = "attacks::{gw}::pay_34_a_message_days_later_pays_nothing_more";
@@ -196,7 +199,7 @@ pub const ROWS: &[Row] = &[
     on(23, "QS", &["transport::tls::any_other_certificate_means_nothing_was_sent", "transport::addresses::a_redirect_is_an_answer_and_is_not_followed"]),
     not(23, "O", "No gateway of this crate fetches a key or a certificate: all of them are configured as secrets."),
     not_at(24, "C", SIGNED, "The tag of this gateway is an HMAC with SHA-256, which is no plain hash. Its key has a least length (PAY-50)."),
-    at(24, "C", &[Sbps], &[P24]),
+    at(24, "C", &[Sbps], &[P24, SETTLING, SETTLING_TAGS]),
     at(24, "C", &[Gmopg], &[P39]),
     not_at(24, "B", SIGNED, BARE_RETURN),
     at(24, "B", &[Sbps], &["sbps::no_hash_that_a_browser_sees_pays_anything", RETURNS]),
