@@ -1,22 +1,20 @@
-//! What can happen to a payment, and the events each happening sends (Stripe sheet §7 to §9, 2026-11-23).
+//! What can happen to a payment (Stripe sheet §7 to §9, 2026-11-23).
 
-use std::collections::BTreeMap;
+mod afterwards;
+mod telling;
+mod time;
+
 use std::time::SystemTime;
 
-use serde_json::Value;
-
-use super::account::{Account, Settings};
-use super::error::ApiError;
-use super::fault::DeliveryFault;
-use super::objects::{
-    Challenge, Charge, Decline, Delayed, Dispute, Expand, Intent, Means, NewSession, Refund, Session, SessionStatus,
-    Word, dispute_json,
-};
-use super::text::Notice;
-use super::version::Version;
-use super::webhook::Event;
 use crate::mock::card::{Behaviour, Presented};
 use crate::mock::ids::Ids;
+use crate::mock::stripe::account::{Account, Settings};
+use crate::mock::stripe::error::ApiError;
+use crate::mock::stripe::fault::DeliveryFault;
+use crate::mock::stripe::objects::{
+    Challenge, Charge, Decline, Delayed, Intent, Means, NewSession, Session, SessionStatus, Word,
+};
+use crate::mock::stripe::text::Notice;
 use crate::mock::webhook::Outbox;
 
 /// Authorizations lapse after 7 days by default.
@@ -246,237 +244,6 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Takes authorized money, all of it or part.
-    pub(super) fn capture(&mut self, id: &str, amount: Option<u64>) -> Result<(), ApiError> {
-        let intent = self.intent(id)?;
-        if intent.status != "requires_capture" {
-            let message = format!(
-                "This PaymentIntent could not be captured because it has a status of {}. Only a PaymentIntent with one \
-                 of the following statuses may be captured: requires_capture.",
-                intent.status
-            );
-            return Err(ApiError::state("payment_intent_unexpected_state", message));
-        }
-        let amount = amount.unwrap_or(intent.capturable);
-        if amount == 0 {
-            return Err(
-                ApiError::coded("parameter_invalid_integer", "Invalid positive integer").at("amount_to_capture")
-            );
-        }
-        if amount > intent.capturable {
-            return Err(ApiError::state(
-                "amount_too_large",
-                "The amount is greater than the amount that can be captured.",
-            )
-            .at("amount_to_capture"));
-        }
-        intent.status = "succeeded";
-        intent.capturable = 0;
-        intent.received = amount;
-        intent.authorized_at = None;
-        let (session, charge) = (intent.session.clone(), intent.charge.clone());
-        if let Some(charge) = charge.and_then(|charge| self.account.books.charges.find_mut(&charge)) {
-            charge.captured = true;
-            charge.captured_amount = amount;
-        }
-        // Unconfirmed in the sheet (§8): after a capture the session counts as paid.
-        self.session(&session)?.paid = Word::Paid;
-        self.tell_intent("payment_intent.succeeded", id);
-        Ok(())
-    }
-
-    /// Gives authorized money back. Only in `requires_capture`: before that, the session is expired instead.
-    pub(super) fn cancel(&mut self, id: &str, reason: Option<&'static str>) -> Result<(), ApiError> {
-        let intent = self.intent(id)?;
-        if intent.status != "requires_capture" {
-            let message = format!(
-                "You cannot cancel this PaymentIntent because it has a status of {}. A PaymentIntent of a Checkout \
-                 Session can be canceled only in requires_capture.",
-                intent.status
-            );
-            return Err(ApiError::state("payment_intent_unexpected_state", message));
-        }
-        self.drop_intent(id, reason);
-        Ok(())
-    }
-
-    /// Sends money back; returns the refund's id.
-    pub(super) fn refund(
-        &mut self,
-        charge: &str,
-        amount: Option<u64>,
-        reason: Option<&'static str>,
-        metadata: BTreeMap<String, String>,
-    ) -> Result<String, ApiError> {
-        let Some(found) = self.account.books.charges.find_mut(charge) else {
-            return Err(ApiError::no_such("charge", charge, "charge"));
-        };
-        if found.status != "succeeded" || !found.captured {
-            return Err(ApiError::state(
-                "payment_intent_unexpected_state",
-                "This charge has not been captured.",
-            ));
-        }
-        let left = found.captured_amount.saturating_sub(found.refunded_amount);
-        if left == 0 {
-            return Err(ApiError::state(
-                "charge_already_refunded",
-                format!("Charge {charge} has already been refunded."),
-            ));
-        }
-        let amount = amount.unwrap_or(left);
-        if amount == 0 {
-            return Err(ApiError::coded("parameter_invalid_integer", "Invalid positive integer").at("amount"));
-        }
-        if amount > left {
-            // The sheet (§9) names this code for asking more than is left.
-            let message = "Refund amount is greater than unrefunded amount on charge";
-            return Err(ApiError::state("charge_already_refunded", message).at("amount"));
-        }
-        found.refunded_amount += amount;
-        let id = self.ids.make("re_3", 23);
-        let refund = Refund {
-            id: id.clone(),
-            charge: charge.to_owned(),
-            intent: found.intent.clone(),
-            created: self.now,
-            amount,
-            currency: found.currency.clone(),
-            reason,
-            status: "succeeded",
-            failure_reason: None,
-            metadata,
-        };
-        self.account.books.refunds.add(id.clone(), refund);
-        self.tell_refund("refund.created", &id);
-        self.tell_charge("charge.refunded", charge);
-        Ok(id)
-    }
-
-    /// The bank sends a refund back: it failed after all.
-    pub(super) fn fail_refund(&mut self, id: &str) -> Result<(), ApiError> {
-        let Some(refund) = self.account.books.refunds.find_mut(id) else {
-            return Err(ApiError::no_such("refund", id, "refund"));
-        };
-        if refund.status != "succeeded" {
-            return Err(ApiError::refused("This refund has ended already."));
-        }
-        refund.status = "failed";
-        refund.failure_reason = Some("unknown");
-        let (charge, amount) = (refund.charge.clone(), refund.amount);
-        if let Some(charge) = self.account.books.charges.find_mut(&charge) {
-            charge.refunded_amount = charge.refunded_amount.saturating_sub(amount);
-        }
-        self.tell_refund("refund.updated", id);
-        self.tell_refund("refund.failed", id);
-        Ok(())
-    }
-
-    /// The card holder disputes the payment; returns the dispute's id.
-    pub(super) fn dispute(&mut self, charge: &str) -> Result<String, ApiError> {
-        let Some(found) = self.account.books.charges.find_mut(charge) else {
-            return Err(ApiError::no_such("charge", charge, "charge"));
-        };
-        if found.status != "succeeded" || !found.captured || found.disputed {
-            return Err(ApiError::refused("This charge cannot be disputed."));
-        }
-        found.disputed = true;
-        let id = self.ids.make("du_1", 23);
-        let dispute = Dispute {
-            id: id.clone(),
-            charge: charge.to_owned(),
-            intent: found.intent.clone(),
-            created: self.now,
-            amount: found.captured_amount,
-            currency: found.currency.clone(),
-            status: "needs_response",
-        };
-        self.account.books.disputes.add(id.clone(), dispute);
-        self.tell_dispute("charge.dispute.created", &id);
-        self.tell_dispute("charge.dispute.funds_withdrawn", &id);
-        Ok(id)
-    }
-
-    /// The dispute is decided. A won one gives the money back; the charge stays marked as disputed either way.
-    pub(super) fn close_dispute(&mut self, id: &str, won: bool) -> Result<(), ApiError> {
-        let Some(dispute) = self.account.books.disputes.find_mut(id) else {
-            return Err(ApiError::no_such("dispute", id, "dispute"));
-        };
-        if dispute.status != "needs_response" {
-            return Err(ApiError::refused("This dispute is closed already."));
-        }
-        dispute.status = if won { "won" } else { "lost" };
-        self.tell_dispute("charge.dispute.closed", id);
-        if won {
-            self.tell_dispute("charge.dispute.funds_reinstated", id);
-        }
-        Ok(())
-    }
-
-    /// Does what has become due.
-    pub(super) fn pass_time(&mut self) {
-        let now = self.now;
-        let sessions = &self.account.books.sessions;
-        let over = |session: &&Session| session.status == SessionStatus::Open && session.ask.expires_at <= now;
-        let expired: Vec<String> = sessions.iter().filter(over).map(|session| session.id.clone()).collect();
-        let arrived: Vec<(String, bool)> = sessions
-            .iter()
-            .filter_map(|session| {
-                Some((
-                    session.id.clone(),
-                    session.delayed.as_ref().filter(|wait| wait.due <= now)?.arrives,
-                ))
-            })
-            .collect();
-        let lapsed = |intent: &&Intent| {
-            let until = intent.authorized_at.map(|at| at.saturating_add(AUTHORIZED_FOR));
-            intent.status == "requires_capture" && until.is_some_and(|until| until <= now)
-        };
-        let lapsed: Vec<(String, Option<String>)> = self
-            .account
-            .books
-            .intents
-            .iter()
-            .filter(lapsed)
-            .map(|intent| (intent.id.clone(), intent.charge.clone()))
-            .collect();
-        // Each was found in the state that the call wants, so none can be refused.
-        for id in expired {
-            drop(self.expire(&id));
-        }
-        for (id, arrives) in arrived {
-            drop(self.settle(&id, arrives));
-        }
-        for (intent, charge) in lapsed {
-            self.drop_intent(&intent, Some("automatic"));
-            if let Some(charge) = charge {
-                self.tell_charge("charge.expired", &charge);
-            }
-        }
-        let time = self.time;
-        for endpoint in &mut self.account.endpoints {
-            endpoint
-                .secrets
-                .retain(|(_, until)| until.is_none_or(|until| time < until));
-        }
-    }
-
-    /// Sends an event once more to every endpoint that wants it, as the dashboard's button does.
-    pub(super) fn resend(&mut self, id: &str) -> Result<(), ApiError> {
-        let Some(event) = self.account.events.find(id) else {
-            return Err(ApiError::no_such("event", id, "id"));
-        };
-        for endpoint in self
-            .account
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.wants(&event.kind))
-        {
-            self.outbox.publish(event.posted(&self.account.id, endpoint), self.time);
-        }
-        Ok(())
-    }
-
     /// Whether the session had ended before. An open one refuses ways to pay that its page does not offer.
     fn closed(&mut self, id: &str, way: Way) -> Result<bool, ApiError> {
         let session = self.session(id)?;
@@ -661,67 +428,6 @@ impl Desk<'_> {
         intent.canceled_at = Some(now);
         intent.cancellation_reason = reason;
         self.tell_intent("payment_intent.canceled", id);
-    }
-
-    fn tell_session(&mut self, kind: &str, id: &str) {
-        // Events are rendered in the account's version, not in that of any request (Stripe sheet §7, version).
-        let books = &self.account.books;
-        let object = books
-            .sessions
-            .find(id)
-            .map(|it| books.session_json(it, &Expand::default(), &Version::newest()));
-        self.tell(kind, object);
-    }
-
-    fn tell_intent(&mut self, kind: &str, id: &str) {
-        let books = &self.account.books;
-        let object = books
-            .intents
-            .find(id)
-            .map(|intent| books.intent_json(intent, &Expand::default()));
-        self.tell(kind, object);
-    }
-
-    fn tell_charge(&mut self, kind: &str, id: &str) {
-        let books = &self.account.books;
-        let object = books.charges.find(id).map(|charge| books.charge_json(charge));
-        self.tell(kind, object);
-    }
-
-    fn tell_refund(&mut self, kind: &str, id: &str) {
-        let books = &self.account.books;
-        let object = books
-            .refunds
-            .find(id)
-            .map(|refund| books.refund_json(refund, &Expand::default()));
-        self.tell(kind, object);
-    }
-
-    fn tell_dispute(&mut self, kind: &str, id: &str) {
-        let object = self.account.books.disputes.find(id).map(dispute_json);
-        self.tell(kind, object);
-    }
-
-    /// Writes an event and queues it for every endpoint that wants it.
-    fn tell(&mut self, kind: &str, object: Option<Value>) {
-        let Some(object) = object else { return };
-        let id = self.ids.make("evt_1", 23);
-        let wanting = || self.account.endpoints.iter().filter(|endpoint| endpoint.wants(kind));
-        let event = Event {
-            id: id.clone(),
-            kind: kind.to_owned(),
-            created: self.now,
-            object,
-            request: match &self.by {
-                By::Request { id, key } => Some((id.clone(), key.clone())),
-                By::Nobody => None,
-            },
-            pending: wanting().map(|endpoint| endpoint.id.clone()).collect(),
-        };
-        for endpoint in wanting() {
-            self.outbox.publish(event.posted(&self.account.id, endpoint), self.time);
-        }
-        self.account.events.add(id, event);
     }
 }
 
