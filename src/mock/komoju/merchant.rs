@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::account::Account;
+use super::desk::Desk;
 use super::error::ApiError;
 use super::views::{EventView, SessionView};
 use super::webhook::{self, SIGNATURE};
-use super::world::{Account, Desk, Shared};
+use super::world::Shared;
 use crate::mock::call::RequestView;
 use crate::mock::clock::unix;
 use crate::mock::webhook::DeliveryView;

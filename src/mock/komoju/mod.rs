@@ -20,9 +20,11 @@
 //! comes with another body gets 422; a slip costs 190 yen and lives three days; capture takes the whole amount; money paid
 //! on a slip does not go back by `refund`, as that needs the shopper's bank account.
 
+mod account;
 mod api;
 mod ask;
 mod delivery;
+mod desk;
 mod error;
 mod fault;
 mod html;
@@ -52,7 +54,8 @@ pub use super::outbox::DeliveryOutcome;
 pub use super::shopper::{Landed, Page, Shopper};
 pub use super::webhook::DeliveryView;
 
-use self::world::{Settings, Shared, World};
+use self::account::Settings;
+use self::world::{Shared, World};
 use super::front::{Front, Play, Reply};
 use super::ids::Ids;
 use super::{Clock, MockError, http_client, outbox};

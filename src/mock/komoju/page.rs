@@ -10,11 +10,12 @@ use url::{Host, Url, form_urlencoded};
 use wiremock::Request;
 
 use super::api;
+use super::desk::{Desk, Tried};
 use super::error::ApiError;
 use super::fault::{Fault, Operation};
 use super::html::{self, Sheet};
 use super::objects::{Session, SessionStatus, Way};
-use super::world::{Desk, Shared, Tried, World};
+use super::world::{Shared, World};
 use crate::mock::card::{Flaw, Presented, Taken, Typed};
 use crate::mock::clock::unix;
 use crate::mock::front::{Reply, Travel};

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::account::Account;
 use super::objects::Session;
 use super::webhook::Event;
-use super::world::Account;
 
 /// A session and its last payment, as they stand.
 #[derive(Clone, PartialEq, Eq)]
