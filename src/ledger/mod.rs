@@ -417,6 +417,11 @@ impl StoreError {
         }
     }
 
+    /// An attempt is written once, whatever became of it.
+    pub(crate) const fn written_before() -> Self {
+        Self::missing("this attempt was written before: a new one takes a new reference")
+    }
+
     /// What is kept has lost its form: no version of this crate wrote it so.
     #[must_use]
     pub const fn damaged(what: &'static str) -> Self {

@@ -367,7 +367,7 @@ impl State {
             return Ok(Expected::Open(Box::new(open)));
         }
         if self.attempts.contains_key(&expected.attempt) {
-            return Err(StoreError::missing("the attempt was written before"));
+            return Err(StoreError::written_before());
         }
         let row = Row {
             attempt,

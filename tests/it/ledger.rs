@@ -2,15 +2,20 @@
 #![allow(clippy::print_stdout, reason = "which case takes how long")]
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kessai::Ledger;
+use kessai::conformance::TestGateway;
 use kessai::conformance::ledger::{LedgerSource, cases};
+use kessai::ledger::{CloseReason, Expected};
 use kessai::ledgers::{MemoryLedger, SqliteLedger};
 use kessai::transport::BoxFuture;
 use tempfile::TempDir;
+
+use crate::support::start;
 
 /// A ledger that forgets.
 pub struct InMemory;
@@ -95,4 +100,33 @@ async fn the_memory_ledger_passes_every_case() {
 #[tokio::test]
 async fn the_sqlite_ledger_passes_every_case() {
     passes_every_case(&InFiles::new()).await;
+}
+
+/// A second writing of an attempt that is closed, and of one that moved to another order.
+pub async fn says_that_it_was_written_before(ledger: &dyn Ledger) {
+    let gateway = TestGateway::new().unwrap();
+    let first = gateway.expected("order-1", start()).unwrap();
+    let written = ledger.expect(&first).await.unwrap();
+    assert!(matches!(written, Expected::Written), "{written:?}");
+    let close = ledger.close(&first.attempt, CloseReason::NotSent, start());
+    close.await.unwrap();
+    let mut moved = gateway.expected("order-2", start()).unwrap();
+    moved.attempt = first.attempt.clone();
+    for again in [&first, &moved] {
+        let error = ledger.expect(again).await.unwrap_err();
+        assert!(error.to_string().contains("was written before"), "{error}");
+        assert!(error.source().is_none() && !error.is_damage(), "{error:?}");
+    }
+    // The order that was named in vain is as free as before.
+    let own = gateway.expected("order-2", start()).unwrap();
+    let written = ledger.expect(&own).await.unwrap();
+    assert!(matches!(written, Expected::Written), "{written:?}");
+}
+
+#[tokio::test]
+async fn every_ledger_says_in_the_same_words_that_an_attempt_was_written_before() {
+    says_that_it_was_written_before(&MemoryLedger::new()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteLedger::open(folder.path().join("ledger.db")).unwrap();
+    says_that_it_was_written_before(&file).await;
 }

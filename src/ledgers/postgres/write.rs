@@ -41,7 +41,7 @@ pub(super) async fn expect(db: &mut Db<'_>, expected: &ExpectedPayment) -> Resul
     }
     let json = serde_json::to_string(expected).map_err(|error| StoreError::new("it cannot be written down", error))?;
     let sql = "INSERT INTO {s}.attempts (attempt, merchant_order, gateway, account, expected, created_at, status, \
-               expires_at, next_ask) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+               expires_at, next_ask) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (attempt) DO NOTHING";
     let row: Values<'_> = &[
         &expected.attempt.as_str(),
         &order,
@@ -53,7 +53,9 @@ pub(super) async fn expect(db: &mut Db<'_>, expected: &ExpectedPayment) -> Resul
         &expires_at,
         &next_ask,
     ];
-    db.run(sql, row).await?;
+    if db.run(sql, row).await? == 0 {
+        return Err(StoreError::written_before().into());
+    }
     record(db, at, Some(&expected.attempt), &[RecordKind::expected(expected)])?;
     Ok(Expected::Written)
 }

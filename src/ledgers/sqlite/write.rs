@@ -31,7 +31,7 @@ pub(super) fn expect(db: &Connection, expected: &ExpectedPayment) -> Result<Expe
     }
     let json = serde_json::to_string(expected).map_err(|error| StoreError::new("it cannot be written down", error))?;
     let sql = "INSERT INTO attempts (attempt, merchant_order, gateway, account, expected, created_at, status, expires_at, \
-               next_ask) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+               next_ask) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (attempt) DO NOTHING";
     let row = (
         expected.attempt.as_str(),
         expected.order.as_str(),
@@ -43,7 +43,9 @@ pub(super) fn expect(db: &Connection, expected: &ExpectedPayment) -> Result<Expe
         expires_at,
         next_ask,
     );
-    run(db, sql, row)?;
+    if db.prepare_cached(sql)?.execute(row)? == 0 {
+        return Err(StoreError::written_before().into());
+    }
     record(db, at, Some(&expected.attempt), &RecordKind::expected(expected))?;
     Ok(Expected::Written)
 }

@@ -58,6 +58,8 @@ async fn the_postgres_ledger_passes_every_case() {
             failures.push(format!("{}: {found}", case.name));
         }
     }
+    let again = source.fresh().await.unwrap();
+    crate::ledger::says_that_it_was_written_before(again.as_ref()).await;
     assert!(cases().len() > 40, "the suite lost cases");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -113,19 +113,22 @@ async fn the_tables_refuse_to_forget_and_to_change_what_was_written() {
 #[tokio::test]
 async fn a_refusal_of_the_database_does_not_repeat_what_was_to_be_stored() {
     let Some(server) = super::server() else { return };
-    let [ledger] = super::nodes(&server, &super::schema("tables")).await;
+    let schema = super::schema("tables");
+    let [ledger] = super::nodes(&server, &schema).await;
     let gateway = TestGateway::new().unwrap();
-    let expected = open(ledger.as_ref(), &gateway, "order-1").await;
-    // The attempt is there, under another order, so only the table can refuse it.
-    let mut again = gateway.expected("order-2", now()).unwrap();
-    again.attempt = expected.attempt.clone();
-    let error = ledger.expect(&again).await.unwrap_err();
+    // A rule of the owner's. What PostgreSQL says of it has the whole row in it.
+    let own = super::client(&server).await;
+    let sql = format!("ALTER TABLE {schema}.attempts ADD CONSTRAINT not_this_one CHECK (merchant_order <> 'order-2')");
+    own.batch_execute(&sql).await.unwrap();
+    let expected = gateway.expected("order-2", now()).unwrap();
+    let error = ledger.expect(&expected).await.unwrap_err();
     let shown = format!("{} {error:?}", said(&error));
-    assert!(shown.contains("SQLSTATE 23505 (attempts_attempt_key)"), "{shown}");
-    for secret in [expected.attempt.as_str(), "order-2", "DETAIL", "Key"] {
+    assert!(shown.contains("SQLSTATE 23514 (not_this_one)"), "{shown}");
+    let token = expected.return_token.as_str();
+    for secret in [expected.attempt.as_str(), token, "order-2", "DETAIL", "Failing row"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
-    assert!(ledger.attempts_of(&again.order).await.unwrap().is_empty());
+    assert!(ledger.attempts_of(&expected.order).await.unwrap().is_empty());
     assert_eq!(format!("{ledger:?}"), "PostgresLedger(..)");
 }
 
