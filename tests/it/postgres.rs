@@ -29,7 +29,17 @@ use self::server::Server;
 
 /// How to reach the server of this process, which is started for the first test that asks.
 pub fn server() -> Option<Config> {
-    match started() {
+    reached(started())
+}
+
+/// Another one, which forces nothing to disk: for tests that ask what is written in a hundred thousand steps.
+pub fn forgetful_server() -> Option<Config> {
+    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
+    reached(SERVER.get_or_init(Server::start_forgetful))
+}
+
+fn reached(started: &Result<Server, String>) -> Option<Config> {
+    match started {
         Ok(server) => Some(server.config().parse().unwrap()),
         Err(why) => {
             println!("skipped: {why}");

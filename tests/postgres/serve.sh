@@ -1,7 +1,12 @@
 #!/bin/sh
 # A private PostgreSQL: own folder, own socket, no port, gone when its standard input is closed, however that comes about.
 # Says one line: "ready <connection string>", or "missing <what to install>".
+#
+#     serve.sh             durable as in earnest
+#     serve.sh forgetful   quicker: nothing is forced to disk. For tests that ask what is written, and not whether it lasts
 set -eu
+durability="-c fsync=on -c synchronous_commit=on"
+if [ "${1-}" = forgetful ]; then durability="-c fsync=off -c full_page_writes=off"; fi
 
 # KESSAI_POSTGRES_BIN says where initdb is, if it is in none of the usual folders.
 bin=
@@ -46,9 +51,9 @@ if ! $as "$bin/initdb" -D "$folder/data" -U shop -E UTF8 --locale=C --auth=trust
     cat "$folder/initdb.log" >&2
     exit 1
 fi
-# Durable as in earnest: fsync and synchronous_commit stay on.
+# shellcheck disable=SC2086
 $as "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c max_connections=300 -c logging_collector=off \
-    -c deadlock_timeout=200ms >"$folder/server.log" 2>&1 </dev/null &
+    -c deadlock_timeout=200ms $durability >"$folder/server.log" 2>&1 </dev/null &
 server=$!
 tries=0
 until [ -S "$folder/.s.PGSQL.5432" ] && "$bin/pg_isready" -q -h "$folder"; do

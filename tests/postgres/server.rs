@@ -14,11 +14,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one. The error says what is missing, or what went wrong.
+    /// Starts one that is durable as in earnest. The error says what is missing, or what went wrong.
     pub fn start() -> Result<Self, String> {
+        Self::start_as(&[])
+    }
+
+    /// Starts one that forces nothing to disk.
+    #[allow(dead_code, reason = "the example wants the other one")]
+    pub fn start_forgetful() -> Result<Self, String> {
+        Self::start_as(&["forgetful"])
+    }
+
+    fn start_as(how: &[&str]) -> Result<Self, String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres/serve.sh");
         let mut script = Command::new("sh")
             .arg(script)
+            .args(how)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -48,9 +48,9 @@ impl Home {
         }
     }
 
-    /// Nothing if there is no PostgreSQL here.
+    /// Nothing if there is no PostgreSQL here. It forces nothing to disk, as above.
     pub fn postgres() -> Option<Self> {
-        let server = postgres::server()?;
+        let server = postgres::forgetful_server()?;
         Some(Self {
             name: "postgres",
             source: Arc::new(InSchemas {
