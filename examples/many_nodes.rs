@@ -1,8 +1,9 @@
 //! One shop on two nodes, one PostgreSQL behind them, and one of the nodes is killed: `cargo run --example many_nodes`.
 //!
 //! This program starts a private PostgreSQL (or uses the one in `KESSAI_POSTGRES_URL`, on this machine), a mock gateway, and
-//! itself twice more as the nodes. Both nodes take orders, messages and returns, and both ship. Every message of the gateway
-//! goes to both. In the middle of the sale one node is killed with SIGKILL. At the end every order that was paid must have
+//! itself twice more as the nodes. In front of them is one address for the gateway and for browsers, as a load balancer gives it:
+//! a node that sends a checkout again after another one must say the same. Both nodes take orders, messages and returns, and both
+//! ship. Every message of the gateway goes to both. In the middle of the sale one node is killed with SIGKILL. At the end every order that was paid must have
 //! been shipped exactly once, a stop must be heard by the node that is left, and the records must be whole: exit code 0 only
 //! then. Without PostgreSQL it says what to install, with exit code 2.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
@@ -33,7 +34,7 @@ use kessai::{
     Money, Redirect, SweepPolicy,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use self::server::Server;
@@ -95,11 +96,12 @@ struct Shop {
 async fn node(name: &str, schema: &str) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    let addresses = Addresses::new(&format!("http://{}", listener.local_addr()?), "/pay/stripe")?;
     // Its settings come from whoever started it; a real one takes them from its secret manager.
     let mut input = BufReader::new(tokio::io::stdin()).lines();
     let mut setting = async || Ok::<_, Failure>(input.next_line().await?.ok_or("a setting is missing")?);
-    let (database, base, key, secret) = (setting().await?, setting().await?, setting().await?, setting().await?);
+    let (database, front, base) = (setting().await?, setting().await?, setting().await?);
+    let (key, secret) = (setting().await?, setting().await?);
+    let addresses = Addresses::new(&front, "/pay/stripe")?;
     let database: tokio_postgres::Config = database.parse()?;
 
     let ledger = PostgresLedger::builder(database.clone())
@@ -198,7 +200,7 @@ struct Node {
 }
 
 impl Node {
-    async fn start(name: &str, schema: &str, database: &str, mock: &MockStripe) -> Result<Self, Failure> {
+    async fn start(name: &str, schema: &str, database: &str, front: &str, mock: &MockStripe) -> Result<Self, Failure> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["node", name, schema])
             .stdin(Stdio::piped())
@@ -208,10 +210,15 @@ impl Node {
         let mut stdin = process.stdin.take().ok_or("no input")?;
         let mut stdout = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
         let address = stdout.next_line().await?.ok_or("the node did not start")?;
+        // Messages go to each node by itself, so that both have to deal with every one.
         let addresses = Addresses::new(&format!("http://{address}"), "/pay/stripe")?;
         let endpoint = mock.merchant().add_endpoint(&addresses.notification_url())?;
         let (base, key) = (mock.base_url(), mock.merchant());
-        let settings = format!("{database}\n{base}\n{}\n{}\n", key.api_key(), endpoint.secret());
+        let settings = format!(
+            "{database}\n{front}\n{base}\n{}\n{}\n",
+            key.api_key(),
+            endpoint.secret()
+        );
         stdin.write_all(settings.as_bytes()).await?;
         let node = Self {
             name: name.to_owned(),
@@ -248,6 +255,25 @@ impl Node {
     }
 }
 
+/// One address for both nodes: each connection goes to one of them in turn, and to the other one if that does not answer.
+async fn balance(listener: TcpListener, nodes: [String; 2]) -> std::io::Result<()> {
+    for turn in 0.. {
+        let (mut client, _) = listener.accept().await?;
+        let [one, other] = nodes.clone();
+        let (first, second) = if turn % 2 == 0 { (one, other) } else { (other, one) };
+        tokio::spawn(async move {
+            let node = match TcpStream::connect(first).await {
+                Ok(node) => Ok(node),
+                Err(_) => TcpStream::connect(second).await,
+            };
+            if let Ok(mut node) = node {
+                drop(tokio::io::copy_bidirectional(&mut client, &mut node).await);
+            }
+        });
+    }
+    Ok(())
+}
+
 /// What the shoppers saw.
 #[derive(Default)]
 struct Seen {
@@ -274,9 +300,12 @@ async fn sell(database: &str) -> Result<bool, Failure> {
 
     let retries = [300, 600, 1200].map(Duration::from_millis).to_vec();
     let mock = Arc::new(MockStripe::builder().retry_after(retries).start()?);
-    let first = Node::start("north", &schema, database, &mock).await?;
-    let second = Node::start("south", &schema, database, &mock).await?;
+    let balancer = TcpListener::bind("127.0.0.1:0").await?;
+    let front = format!("http://{}", balancer.local_addr()?);
+    let first = Node::start("north", &schema, database, &front, &mock).await?;
+    let second = Node::start("south", &schema, database, &front, &mock).await?;
     let nodes = Arc::new([first, second]);
+    let balancing = tokio::spawn(balance(balancer, nodes.each_ref().map(|node| node.address.clone())));
     println!("opened     two nodes on one PostgreSQL, {ORDERS} orders, {SHOPPERS} shoppers at a time");
 
     let start = Instant::now();
@@ -311,7 +340,7 @@ async fn sell(database: &str) -> Result<bool, Failure> {
     }
     println!(
         "sold       {} orders in {:.1?}; {} were sent to the other node, \
-         {} buttons were pressed at both nodes at once, {} returns went to the dead node",
+         {} buttons were pressed at both nodes at once, {} returns were lost with the node",
         seen.paid.load(Ordering::SeqCst),
         start.elapsed(),
         seen.other_node.load(Ordering::SeqCst),
@@ -325,6 +354,7 @@ async fn sell(database: &str) -> Result<bool, Failure> {
     let chain = verify(&ledger, None).await?;
     println!("the chain  {chain:?}");
     let ok = sold && stopped && chain.is_intact();
+    balancing.abort();
     for node in Arc::into_inner(nodes).ok_or("a shopper is still there")? {
         node.end().await?;
     }

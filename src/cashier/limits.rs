@@ -1,16 +1,16 @@
-//! How many attempts one order and one client may open (PAY-66). It counts and refuses, and judges nobody: what it counts stays in
-//! this process, in bounded memory, and nothing of it goes to disk.
+//! How many attempts one order and one client may open (PAY-66), and how often opening again may call a gateway (PAY-64). It counts
+//! and refuses, and judges nobody: what it counts stays in this process, in bounded memory, and nothing of it goes to disk.
 
-use std::collections::HashMap;
+mod counter;
+
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::asking::recent;
+use self::counter::Counter;
 use crate::checkout::ClientKey;
 use crate::error::ConfigError;
 use crate::ledger::StoredAttempt;
-use crate::reference::ReferenceFormat;
+use crate::reference::{AttemptReference, ReferenceFormat};
 
 /// How many attempts to pay may be opened within a while.
 ///
@@ -19,8 +19,10 @@ use crate::reference::ReferenceFormat;
 /// | one page that can be paid per order | the ledger | on all machines together, always |
 /// | [`per_order`](Self::per_order) | the ledger | on all machines together, after restarts |
 /// | [`per_client`](Self::per_client) | the process | on each machine by itself, until it is restarted |
+/// | [`per_page`](Self::per_page) | the process | on each machine by itself, until it is restarted |
 ///
-/// Only new attempts count: a double click and the way back to a page that is open do not. A client is whatever the store gives as
+/// Only new attempts count against the order and the client. A double click and the way back to a page that is open do not; they may
+/// call the gateway again, and so they have a limit of their own. A client is whatever the store gives as
 /// [`ClientKey`]; requests without one have no limit of this kind. The store stays in charge: a limit in front of the checkout, by
 /// address or by challenge, goes well with this and is not replaced by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +34,10 @@ pub struct CheckoutLimits {
     pub per_order: u32,
     /// So many attempts of one client within the window. Default 30: a shared address has several shoppers behind it.
     pub per_client: u32,
-    /// So many clients are remembered at most. Default 10,000. When there are more, those who opened least are forgotten first, so
-    /// that new names in any number hide no one who opens much.
+    /// So many times the gateway is called again about one attempt within the window, because it is opened again. Default 60.
+    pub per_page: u32,
+    /// So many clients, and so many attempts that are opened again, are remembered at most. Default 10,000 of each. When there are more,
+    /// those that opened least are forgotten first, so that new names in any number hide no one who opens much.
     pub clients: u32,
 }
 
@@ -43,6 +47,7 @@ impl Default for CheckoutLimits {
             window: Duration::from_secs(600),
             per_order: 20,
             per_client: 30,
+            per_page: 60,
             clients: 10_000,
         }
     }
@@ -70,14 +75,21 @@ impl CheckoutLimits {
         self
     }
 
-    /// So many clients are remembered at most.
+    /// So many calls about one attempt that is opened again within the window.
+    #[must_use]
+    pub fn per_page(mut self, calls: u32) -> Self {
+        self.per_page = calls;
+        self
+    }
+
+    /// So many clients, and so many attempts that are opened again, are remembered at most.
     #[must_use]
     pub fn clients(mut self, clients: u32) -> Self {
         self.clients = clients;
         self
     }
 
-    /// What bounds the memory: clients times attempts.
+    /// What bounds the memory: clients times attempts, and attempts times calls.
     const MOST: u64 = 10_000_000;
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -88,11 +100,14 @@ impl CheckoutLimits {
                 "more than nothing and at most a day",
             );
         }
-        if self.per_order == 0 || self.per_client == 0 || self.clients == 0 {
+        if [self.per_order, self.per_client, self.per_page, self.clients].contains(&0) {
             return bounds("each of the checkout limits", "at least 1");
         }
-        if u64::from(self.per_client) * u64::from(self.clients) > Self::MOST {
-            return bounds("clients times attempts per client", "at most 10,000,000");
+        if u64::from(self.per_client.max(self.per_page)) * u64::from(self.clients) > Self::MOST {
+            return bounds(
+                "clients times attempts per client, or times calls per page",
+                "at most 10,000,000",
+            );
         }
         Ok(())
     }
@@ -120,7 +135,8 @@ impl fmt::Display for LimitedBy {
 pub(super) struct Limits {
     policy: CheckoutLimits,
     salt: String,
-    clients: Mutex<HashMap<[u8; 32], Vec<SystemTime>>>,
+    clients: Counter<[u8; 32]>,
+    pages: Counter<AttemptReference>,
 }
 
 /// Room for one attempt of a client. Given back when dropped, unless it was used.
@@ -133,11 +149,13 @@ pub(super) struct Room<'a> {
 
 impl Limits {
     pub(super) fn new(policy: CheckoutLimits) -> Self {
+        let most = usize::try_from(policy.clients).unwrap_or(usize::MAX);
         Self {
-            policy,
             // Without random bits no checkout can be opened either.
             salt: ReferenceFormat::RANDOM_128.random().unwrap_or_default(),
-            clients: Mutex::default(),
+            clients: Counter::new(policy.per_client, policy.window, most),
+            pages: Counter::new(policy.per_page, policy.window, most),
+            policy,
         }
     }
 
@@ -148,21 +166,19 @@ impl Limits {
     /// How long to wait until the order may be tried again, given the attempts there are.
     pub(super) fn wait_of_order(&self, attempts: &[StoredAttempt], now: SystemTime) -> Option<Duration> {
         let times = attempts.iter().map(|attempt| attempt.expected.created_at);
-        self.wait(times, self.policy.per_order, now)
+        counter::wait(times, self.policy.per_order, self.policy.window, now)
+    }
+
+    /// Takes room for one more call about this attempt, if there is any; else says how long to wait.
+    pub(super) fn call_again(&self, attempt: &AttemptReference, at: SystemTime) -> Result<(), Duration> {
+        self.pages.take(attempt, at)
     }
 
     /// Takes room for an attempt of this client, if there is any; else says how long to wait. Without a client there always is.
     pub(super) fn room(&self, client: Option<&ClientKey>, at: SystemTime) -> Result<Room<'_>, Duration> {
         let mut room = self.later(client, at);
-        if let Some(client) = room.client {
-            let mut clients = self.clients();
-            if let Some(times) = clients.get_mut(&client) {
-                times.retain(|time| recent(*time, at, self.policy.window));
-                if let Some(wait) = self.wait(times.iter().copied(), self.policy.per_client, at) {
-                    return Err(wait);
-                }
-            }
-            self.count(&mut clients, client, at);
+        if let Some(client) = &room.client {
+            self.clients.take(client, at)?;
             room.held = true;
         }
         Ok(room)
@@ -177,55 +193,13 @@ impl Limits {
             held: false,
         }
     }
-
-    /// `None` if there is room.
-    fn wait(&self, times: impl Iterator<Item = SystemTime>, most: u32, now: SystemTime) -> Option<Duration> {
-        let window = self.policy.window;
-        let mut times: Vec<_> = times.filter(|time| recent(*time, now, window)).collect();
-        let over = times.len().checked_sub(usize::try_from(most).unwrap_or(usize::MAX))?;
-        // So many have to become old first.
-        times.sort_unstable();
-        let passed = now.duration_since(*times.get(over)?).unwrap_or_default();
-        Some(window.saturating_sub(passed).max(Duration::from_secs(1)))
-    }
-
-    fn count(&self, clients: &mut HashMap<[u8; 32], Vec<SystemTime>>, client: [u8; 32], at: SystemTime) {
-        let most = usize::try_from(self.policy.clients).unwrap_or(usize::MAX);
-        if !clients.contains_key(&client) && clients.len() >= most {
-            self.make_room(clients, most, at);
-        }
-        clients.entry(client).or_default().push(at);
-    }
-
-    /// Forgets who opened nothing lately, and if that is not enough a quarter of all: those who opened least, the oldest of them first.
-    /// A quarter, so that a flood of new names does not pay for this each time.
-    fn make_room(&self, clients: &mut HashMap<[u8; 32], Vec<SystemTime>>, most: usize, now: SystemTime) {
-        clients.retain(|_, times| times.last().is_some_and(|last| recent(*last, now, self.policy.window)));
-        if clients.len() < most {
-            return;
-        }
-        let mut all: Vec<_> = clients
-            .iter()
-            .map(|(client, times)| (times.len(), times.last().copied(), *client))
-            .collect();
-        all.sort_unstable();
-        for (_, _, client) in all.into_iter().take((most / 4).max(1)) {
-            clients.remove(&client);
-        }
-        clients.shrink_to(most);
-    }
-
-    fn clients(&self) -> MutexGuard<'_, HashMap<[u8; 32], Vec<SystemTime>>> {
-        // A panic while it was held leaves at most a count that is off.
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Room<'_> {
     /// The attempt was written down.
     pub(super) fn used(mut self) {
-        if let (false, Some(client)) = (self.held, self.client) {
-            self.limits.count(&mut self.limits.clients(), client, self.at);
+        if let (false, Some(client)) = (self.held, &self.client) {
+            self.limits.clients.count(client, self.at);
         }
         self.held = false;
     }
@@ -233,17 +207,8 @@ impl Room<'_> {
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        let Some(client) = self.client.filter(|_| self.held) else {
-            return;
-        };
-        let mut clients = self.limits.clients();
-        if let Some(times) = clients.get_mut(&client) {
-            if let Some(place) = times.iter().rposition(|time| *time == self.at) {
-                times.remove(place);
-            }
-            if times.is_empty() {
-                clients.remove(&client);
-            }
+        if let Some(client) = self.client.filter(|_| self.held) {
+            self.limits.clients.give_back(&client, self.at);
         }
     }
 }
@@ -306,7 +271,7 @@ mod tests {
                 "both are taken for the moment"
             );
         }
-        assert!(limits.clients().is_empty());
+        assert!(limits.clients.is_empty());
         limits.later(Some(&client(1)), at(0)).used();
         drop(limits.later(Some(&client(1)), at(0)));
         limits.later(Some(&client(1)), at(0)).used();
@@ -319,7 +284,7 @@ mod tests {
         for _ in 0..1000 {
             limits.room(None, at(0)).map(Room::used).unwrap();
         }
-        assert!(limits.clients().is_empty());
+        assert!(limits.clients.is_empty());
     }
 
     #[test]
@@ -329,19 +294,31 @@ mod tests {
         for n in 0..100_000 {
             assert!(opens(&limits, 10 + n, 0));
             by_one += usize::from(n % 100 == 0 && opens(&limits, 1, 0));
-            assert!(limits.clients().len() <= 1000);
+            assert!(limits.clients.len() <= 1000);
         }
         // 1,000 tries between 100,000 names.
         assert!(by_one <= 35, "{by_one} instead of 30");
-        assert!(limits.clients().capacity() < 8000);
+        assert!(limits.clients.capacity() < 8000);
         // What is old makes room by itself.
         assert!(opens(&limits, 1, 600));
         for n in 0..1000 {
             assert!(opens(&limits, 200_000 + n, 700));
         }
-        assert!(limits.clients().len() <= 1000);
+        assert!(limits.clients.len() <= 1000);
         let one = Limits::new(CheckoutLimits::default().clients(1));
-        assert!((0..100).all(|n| opens(&one, n, 0)) && one.clients().len() == 1);
+        assert!((0..100).all(|n| opens(&one, n, 0)) && one.clients.len() == 1);
+    }
+
+    #[test]
+    fn the_gateway_is_called_so_often_about_one_attempt_that_is_opened_again() {
+        let limits = Limits::new(CheckoutLimits::default().per_page(2));
+        let attempt = || AttemptReference::random(ReferenceFormat::RANDOM_128).unwrap();
+        let (one, other) = (attempt(), attempt());
+        assert!(limits.call_again(&one, at(0)).is_ok() && limits.call_again(&one, at(10)).is_ok());
+        assert_eq!(limits.call_again(&one, at(20)), Err(Duration::from_secs(580)));
+        assert!(limits.call_again(&other, at(20)).is_ok(), "another attempt has room");
+        assert!(limits.call_again(&one, at(600)).is_ok());
+        assert_eq!(limits.call_again(&one, at(600)), Err(Duration::from_secs(10)));
     }
 
     #[test]
@@ -353,9 +330,11 @@ mod tests {
             ok.clone().window(Duration::from_secs(24 * 3600 + 1)),
             ok.clone().per_order(0),
             ok.clone().per_client(0),
+            ok.clone().per_page(0),
             ok.clone().clients(0),
             ok.clone().clients(u32::MAX),
             ok.clone().per_client(u32::MAX),
+            ok.clone().per_page(u32::MAX),
         ] {
             assert!(limits.check().is_err(), "{limits:?}");
         }

@@ -33,8 +33,8 @@ pub enum OpenError {
     /// The order is paid. Show the shopper so.
     #[error("the order is paid already")]
     AlreadyPaid(AttemptReference),
-    /// So many attempts were opened for this order, or by this client, that another one has to wait
-    /// ([`CheckoutLimits`](super::CheckoutLimits)). Nothing was written and nothing was sent. Show the shopper when to try again and
+    /// So many attempts were opened for this order, or by this client, or this page was opened again so many times, that another time
+    /// has to wait ([`CheckoutLimits`](super::CheckoutLimits)). Nothing was written and nothing was sent. Show the shopper when to try again and
     /// how to reach you: honest people get here too.
     #[error("this {by} opened too many payment pages; try again in {} seconds", retry_after.as_secs())]
     TooMany {
@@ -67,6 +67,15 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
+/// What came of sending a checkout.
+enum Sent {
+    /// It was opened.
+    Page(Checkout),
+    /// The attempt ended before its page came: two callers sent it at once, and the one that was refused was first to say so. Nobody
+    /// is shown that page, for the order may have another attempt by now.
+    Over,
+}
+
 /// How often a given-up attempt may make room for a new one within one call. One is the rule; a second caller can come in
 /// between once.
 const ROUNDS: usize = 3;
@@ -86,16 +95,17 @@ impl Cashier {
     }
 
     async fn open_page(&self, request: &CheckoutRequest, gateway: &Arc<dyn Gateway>) -> Result<Checkout, OpenError> {
-        let room = self.room_for(request, gateway).await?;
+        let mut room = Some(self.room_for(request, gateway).await?);
         let mut round = 0;
         loop {
             round += 1;
             let expected = ExpectedPayment::plan(gateway.as_ref(), request, self.now())?;
-            match self.0.ledger.expect(&expected).await? {
+            let (sent, expected, again) = match self.0.ledger.expect(&expected).await? {
                 Expected::Written => {
-                    room.used();
-                    let sent = self.send(gateway, &expected, request, true).await;
-                    return sent.inspect(|_| self.tell_issued(&expected, false));
+                    if let Some(room) = room.take() {
+                        room.used();
+                    }
+                    (self.send(gateway, &expected, request, true).await?, expected, false)
                 }
                 Expected::Paid(attempt) => return Err(OpenError::AlreadyPaid(attempt)),
                 Expected::Stopped(stopped) => return Err(OpenError::Stopped(stopped)),
@@ -103,18 +113,30 @@ impl Cashier {
                     match self.once_more(gateway, &open, request).await {
                         // A page that nobody has the way to is closed, where the gateway can, and another one is made.
                         Err(OpenError::Gateway(error)) if round < ROUNDS && !open.opened => {
-                            if !self.close_unconfirmed(gateway, &open).await? {
-                                return Err(OpenError::Gateway(error));
+                            if self.close_unconfirmed(gateway, &open).await? {
+                                continue;
                             }
+                            return Err(OpenError::Gateway(error));
                         }
-                        answered => return answered.inspect(|_| self.tell_issued(&open.expected, true)),
+                        sent => (sent?, open.expected, true),
                     }
                 }
                 Expected::Open(open) if round == ROUNDS => {
                     let (attempt, status) = (open.expected.attempt, open.status);
                     return Err(OpenError::Underway { attempt, status });
                 }
-                Expected::Open(open) => self.give_up(&open).await?,
+                Expected::Open(open) => {
+                    self.give_up(&open).await?;
+                    continue;
+                }
+            };
+            match sent {
+                Sent::Page(checkout) => {
+                    self.tell_issued(&expected, again);
+                    return Ok(checkout);
+                }
+                Sent::Over if round == ROUNDS => return Err(OpenError::Undecided(expected.attempt)),
+                Sent::Over => {}
             }
         }
     }
@@ -151,16 +173,17 @@ impl Cashier {
         gateway: &Arc<dyn Gateway>,
         open: &StoredAttempt,
         request: &CheckoutRequest,
-    ) -> Result<Checkout, OpenError> {
+    ) -> Result<Sent, OpenError> {
         if let Some(checkout) = kept(gateway, open)? {
-            return Ok(checkout);
+            return Ok(Sent::Page(checkout));
         }
+        self.may_call_again(open)?;
         match self.send(gateway, &open.expected, request, false).await {
             // Of two clicks at once the other one may have got the only link there is.
             Err(OpenError::Gateway(error)) => {
                 let now = self.0.ledger.attempt(open.reference()).await?;
                 let checkout = now.map(|now| kept(gateway, &now)).transpose()?.flatten();
-                checkout.ok_or(OpenError::Gateway(error))
+                checkout.map(Sent::Page).ok_or(OpenError::Gateway(error))
             }
             sent => sent,
         }
@@ -174,12 +197,13 @@ impl Cashier {
         expected: &ExpectedPayment,
         request: &CheckoutRequest,
         first: bool,
-    ) -> Result<Checkout, OpenError> {
+    ) -> Result<Sent, OpenError> {
         let checkout = match gateway.checkout(expected, request).await {
             Ok(checkout) => checkout,
             Err(error) => {
                 notice!(attempt = %expected.attempt, error = %error, "the gateway did not open a checkout");
-                // A refusal of a repeat says nothing about what became of the first.
+                // A refusal of a repeat says nothing about what became of the first. The other way round, somebody else may have sent a
+                // repeat meanwhile that is granted: whoever comes to the ledger second is told so there.
                 let why = match error.outcome() {
                     Outcome::NotSent if first => Some(CloseReason::NotSent),
                     Outcome::Refused if first => Some(CloseReason::Refused),
@@ -192,7 +216,7 @@ impl Cashier {
             }
         };
         if !checkout.confirmed {
-            return Ok(checkout);
+            return Ok(Sent::Page(checkout));
         }
         let opened = Opened {
             checkout: checkout.reference.clone(),
@@ -201,12 +225,25 @@ impl Cashier {
             link: checkout.kept.clone(),
         };
         match self.0.ledger.opened(&expected.attempt, &opened, self.now()).await? {
-            Binding::Now | Binding::Already => Ok(checkout),
+            Binding::Now | Binding::Already => Ok(Sent::Page(checkout)),
+            Binding::Over => {
+                notice!(attempt = %expected.attempt, "a page came for an attempt that was over; nobody is shown it");
+                Ok(Sent::Over)
+            }
             Binding::Conflict => {
                 self.tell_reference_taken(expected);
                 Err(OpenError::ReferenceTaken(expected.attempt.clone()))
             }
         }
+    }
+
+    /// Whoever opens an order again makes us call its gateway, and can do so without end (PAY-64).
+    fn may_call_again(&self, open: &StoredAttempt) -> Result<(), OpenError> {
+        let called = self.0.limits.call_again(open.reference(), self.now());
+        called.map_err(|retry_after| OpenError::TooMany {
+            by: LimitedBy::Order,
+            retry_after,
+        })
     }
 
     /// Ends an attempt so that its order can be tried anew: asks what became of it, and closes its page if that was not
@@ -220,6 +257,7 @@ impl Cashier {
         let gateway = self
             .gateway(&open.expected.gateway)
             .ok_or_else(|| underway(open.status))?;
+        self.may_call_again(open)?;
         if !open.opened {
             if self.close_unconfirmed(gateway, open).await? {
                 return Ok(());

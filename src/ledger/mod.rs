@@ -52,7 +52,8 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// a process that dies right afterwards leaves nothing behind that nobody asks about.
     fn expect<'a>(&'a self, expected: &'a ExpectedPayment) -> BoxFuture<'a, Result<Expected, StoreError>>;
 
-    /// Binds what the gateway called the checkout to the attempt. A reference belongs to one attempt for ever.
+    /// Binds what the gateway called the checkout to the attempt. A reference belongs to one attempt for ever, and an attempt
+    /// that ended without money gets none any more.
     fn opened<'a>(
         &'a self,
         attempt: &'a AttemptReference,
@@ -256,6 +257,9 @@ pub enum Binding {
     Already,
     /// The reference belongs to another attempt, or the attempt has another reference. Nothing changed.
     Conflict,
+    /// The attempt ended without money before this came. Nothing changed, and nobody may be shown its page: another attempt may
+    /// be under way.
+    Over,
 }
 
 /// Why an attempt ended before a page was opened.

@@ -290,6 +290,9 @@ pub fn bind_opened<'a>(
     if taken || differs(&attempt.checkout, &opened.checkout) || differs(&attempt.payment, &opened.payment) {
         return Binding::Conflict;
     }
+    if attempt.status.is_dead() {
+        return Binding::Over;
+    }
     let news = |ours: &Option<GatewayReference>, theirs: &Option<_>| ours.is_none() && theirs.is_some();
     if attempt.opened && !news(&attempt.checkout, &opened.checkout) && !news(&attempt.payment, &opened.payment) {
         return Binding::Already;

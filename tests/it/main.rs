@@ -43,6 +43,7 @@ mod mock_sbps;
 mod mock_stripe;
 mod model;
 mod money;
+mod opening;
 mod postgres;
 mod properties;
 mod redaction;

@@ -112,6 +112,7 @@ cases! {
         a_name_of_one_account_says_nothing_about_another,
         an_attempt_is_found_by_each_of_its_names,
         closing_ends_only_what_was_never_opened,
+        a_page_that_comes_after_the_end_is_not_bound,
         nothing_can_be_done_to_an_attempt_that_is_not_there;
     applying:
         the_same_event_pays_once,

@@ -273,6 +273,35 @@ pub(super) async fn closing_ends_only_what_was_never_opened(source: &dyn LedgerS
     Ok(())
 }
 
+pub(super) async fn a_page_that_comes_after_the_end_is_not_bound(source: &dyn LedgerSource) -> Found {
+    let desk = Desk::fresh(source).await?;
+    let opened = Opened {
+        checkout: Some(name("page-1")?),
+        payment: Some(name("pay-1")?),
+        expires_at: Some(at(77)),
+        link: None,
+    };
+    let closed = desk.written("order-1").await?;
+    let close = desk.ledger.close(&closed.attempt, CloseReason::Refused, at(1));
+    close.await.map_err(say)?;
+    let cancelled = desk.written("order-2").await?;
+    let _moved = desk.hears(&cancelled, PaymentStatus::Cancelled).await?;
+    for (over, opened) in [(&closed, &opened), (&cancelled, &Opened::default())] {
+        let (before, records) = (desk.stored(&over.attempt).await?, desk.timeline(&over.attempt).await?);
+        let binding = desk.ledger.opened(&over.attempt, opened, at(2)).await.map_err(say)?;
+        same("a page that comes too late", &binding, &Binding::Over)?;
+        let after = desk.stored(&over.attempt).await?;
+        let names = (after.opened, after.checkout, after.payment, after.expires_at);
+        let unchanged = (before.opened, before.checkout, before.payment, before.expires_at);
+        same("the attempt", &names, &unchanged)?;
+        same("the records", &desk.timeline(&over.attempt).await?, &records)?;
+    }
+    // The name of that page is as free as before.
+    let free = desk.written("order-4").await?;
+    let binding = desk.ledger.opened(&free.attempt, &opened, at(2)).await.map_err(say)?;
+    same("the names that were not bound", &binding, &Binding::Now)
+}
+
 pub(super) async fn nothing_can_be_done_to_an_attempt_that_is_not_there(source: &dyn LedgerSource) -> Found {
     let desk = Desk::fresh(source).await?;
     let nobody = desk.gateway.expected("order-1", at(0))?;

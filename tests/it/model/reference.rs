@@ -357,6 +357,9 @@ impl Model {
         if conflict {
             return Said::Bound(Binding::Conflict);
         }
+        if matches!(view.status, S::Failed | S::Cancelled | S::Expired) {
+            return Said::Bound(Binding::Over);
+        }
         let learns = (view.checkout.is_none() && checkout.is_some()) || (view.payment.is_none() && payment.is_some());
         if view.opened && !learns {
             return Said::Bound(Binding::Already);
