@@ -60,24 +60,28 @@ pub(super) trait Play: Send + Sync + 'static {
     fn answer(&self, request: &Request) -> Reply;
 }
 
+/// Listens on 127.0.0.1, on this port or on any free one if it is 0.
+pub(super) fn listen(port: u16) -> Result<(TcpListener, SocketAddr), MockError> {
+    let error = |source| MockError::Listen { port, source };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(error)?;
+    listener.set_nonblocking(true).map_err(error)?;
+    let address = listener.local_addr().map_err(error)?;
+    Ok((listener, address))
+}
+
 /// The listening part of a simulator. Dropping it closes the port, every connection and every background task.
 pub(super) struct Front {
-    address: SocketAddr,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Front {
-    /// Listens on 127.0.0.1 and runs `background` beside it, on a thread of its own, so that a test that blocks its
+    /// Answers who connects and runs `background` beside it, on a thread of its own, so that a test that blocks its
     /// runtime does not stop the simulator.
-    pub(super) fn start<B>(port: u16, play: Arc<dyn Play>, background: B) -> Result<Self, MockError>
+    pub(super) fn start<B>(listener: TcpListener, play: Arc<dyn Play>, background: B) -> Result<Self, MockError>
     where
         B: Future<Output = ()> + Send + 'static,
     {
-        let listen = |source| MockError::Listen { port, source };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
-        listener.set_nonblocking(true).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -97,15 +101,9 @@ impl Front {
             })
             .map_err(|error| MockError::Start(error.to_string()))?;
         Ok(Self {
-            address,
             stop,
             thread: Some(thread),
         })
-    }
-
-    /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
     }
 }
 

@@ -1,5 +1,6 @@
 //! The language of a hosted page, and the words that every one of them has.
 
+use super::MockError;
 use super::card::Flaw;
 
 /// What is wrong with a typed card, for the shopper.
@@ -21,6 +22,18 @@ pub(super) fn flaw(flaw: Flaw, japanese: bool) -> &'static str {
         Flaw::Holder => ("The name on the card is missing.", "カード名義人を入力してください。"),
     };
     if japanese { in_japanese } else { english }
+}
+
+/// Whether a simulator speaks Japanese by this setting.
+pub(super) fn is_japanese(setting: &str) -> Result<bool, MockError> {
+    match setting {
+        "ja" => Ok(true),
+        "en" => Ok(false),
+        _ => Err(MockError::Setting {
+            setting: "the language",
+            hint: "it is ja or en",
+        }),
+    }
 }
 
 /// Whether to speak Japanese: the session says so, else the browser, else the simulator's own setting.

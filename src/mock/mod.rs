@@ -64,6 +64,7 @@
 //! | SB Payment Service, link type | [`sbps::MockSbps`] |
 
 mod armed;
+mod booth;
 mod call;
 mod card;
 mod clock;
@@ -83,6 +84,7 @@ mod posting;
 pub mod sbps;
 mod sheet;
 mod shopper;
+
 pub mod stripe;
 mod web;
 mod webhook;

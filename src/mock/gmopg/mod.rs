@@ -37,7 +37,6 @@ mod views;
 mod wire;
 mod world;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -49,15 +48,16 @@ pub use self::merchant::Merchant;
 pub use self::views::{OrderView, PageStatus};
 use self::world::{Settings, Shared, World};
 pub use super::armed::Armed;
+use super::booth::Booth;
 use super::card::Taken;
 pub use super::card::TestCard;
-use super::front::{Front, Play, Reply};
+use super::front::Reply;
 use super::ids::Ids;
+use super::language::is_japanese;
 pub use super::notification::DeliveryView;
-use super::outbox;
 pub use super::outbox::DeliveryOutcome;
 pub use super::posting::{Landed, Page, Shopper, Visit};
-use super::{Clock, MockError, http_client};
+use super::{Clock, MockError};
 
 /// How long a store may take to acknowledge (sheet, "Callback").
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(15);
@@ -75,12 +75,9 @@ const RETRIES: [Duration; 5] = [Duration::from_secs(60 * 60); 5];
 /// assert_eq!(mock.merchant().shop_id().len(), 13);
 /// # Ok::<(), kessai::mock::MockError>(())
 /// ```
+#[derive(Debug)]
 pub struct MockGmoPg {
-    // Dropped first: the port is closed before anything else goes.
-    front: Front,
-    shared: Arc<Shared>,
-    client: reqwest::Client,
-    base_url: Url,
+    booth: Booth<World>,
     merchant: Merchant,
 }
 
@@ -98,13 +95,13 @@ impl MockGmoPg {
     /// The address of everything, `http://127.0.0.1:PORT/`.
     #[must_use]
     pub fn base_url(&self) -> &Url {
-        &self.base_url
+        &self.booth.base_url
     }
 
     /// The time in here. A clone can be shared with the store under test.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.shared.clock
+        &self.booth.shared.clock
     }
 
     /// The first shop.
@@ -116,52 +113,35 @@ impl MockGmoPg {
     /// Opens another shop, such as the attacker's own.
     #[must_use]
     pub fn open_merchant(&self, name: &str) -> Merchant {
-        Merchant::open(&self.shared, name)
+        Merchant::open(&self.booth.shared, name)
     }
 
     /// Something that goes wrong between a client and the API. It is aimed first, and then armed.
     pub fn fault(&self, fault: Fault) -> FaultPlan {
-        self.shared.lock().faults.plan(fault)
+        self.booth.shared.lock().faults.plan(fault)
     }
 
     /// Something that goes wrong with the delivery of a notification. It is aimed first, and then armed.
     pub fn delivery_fault(&self, fault: DeliveryFault) -> DeliveryFaultPlan {
-        self.shared.lock().outbox.faults.plan(fault)
+        self.booth.shared.lock().outbox.faults.plan(fault)
     }
 
     /// Somebody with a browser.
     #[must_use]
     pub fn shopper(&self) -> Shopper {
-        Shopper::new(self.client.clone(), self.shared.clock.clone(), wire::PAGES)
+        Shopper::new(self.booth.client.clone(), self.booth.shared.clock.clone(), wire::PAGES)
     }
 
     /// Every call of the API so far, of all shops and of nobody (a wrong password), in order.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestView> {
-        let world = self.shared.lock();
+        let world = self.booth.shared.lock();
         world.requests.iter().map(|(_, request)| request.clone()).collect()
     }
 
     /// Waits until everything that is due has been done and delivered: at most this long, in real time.
     pub async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
-        self.shared.quiet(at_most).await
-    }
-}
-
-impl std::fmt::Debug for MockGmoPg {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            front,
-            shared,
-            client: _,
-            base_url: _,
-            merchant,
-        } = self;
-        f.debug_struct("MockGmoPg")
-            .field("address", &front.address())
-            .field("clock", &shared.clock)
-            .field("merchant", merchant)
-            .finish_non_exhaustive()
+        self.booth.shared.quiet(at_most).await
     }
 }
 
@@ -230,55 +210,28 @@ impl MockGmoPgBuilder {
 
     /// Listens.
     pub fn start(self) -> Result<MockGmoPg, MockError> {
-        let japanese = match self.language.as_str() {
-            "ja" => true,
-            "en" => false,
-            _ => {
-                return Err(MockError::Setting {
-                    setting: "the language",
-                    hint: "it is ja or en",
-                });
-            }
+        let japanese = is_japanese(&self.language)?;
+        let ids = Ids::new()?;
+        let world = |base| {
+            let settings = Settings {
+                delayed: self.delayed,
+                cards: self.cards,
+                japanese,
+                base,
+            };
+            World::new(settings, ids, self.retry_after)
         };
-        let settings = Settings {
-            delayed: self.delayed,
-            cards: self.cards,
-            japanese,
-            base: String::new(),
-        };
-        let world = World::new(settings, Ids::new()?, self.retry_after);
-        let shared = Arc::new(Shared::new(self.clock, world));
-        let client = http_client(ACKNOWLEDGE_WITHIN)?;
-        let background = outbox::deliver(Arc::clone(&shared), client.clone());
-        let desk = Arc::new(Desk {
-            shared: Arc::clone(&shared),
-        });
-        let front = Front::start(self.port, desk, background)?;
-        let base = format!("http://{}", front.address());
-        let base_url = Url::parse(&base).map_err(|_| MockError::BadUrl)?;
-        shared.lock().settings.base = base;
-        let merchant = Merchant::open(&shared, "Kessai Test Store");
-        Ok(MockGmoPg {
-            front,
-            shared,
-            client,
-            base_url,
-            merchant,
-        })
+        let booth = Booth::start(self.port, self.clock, ACKNOWLEDGE_WITHIN, world, answer)?;
+        let merchant = Merchant::open(&booth.shared, "Kessai Test Store");
+        Ok(MockGmoPg { booth, merchant })
     }
 }
 
-/// Who answers what comes in.
-struct Desk {
-    shared: Arc<Shared>,
-}
-
-impl Play for Desk {
-    fn answer(&self, request: &Request) -> Reply {
-        if request.url.path().starts_with(api::PATH) {
-            api::answer(&self.shared, request)
-        } else {
-            page::answer(&self.shared, request)
-        }
+/// Answers what comes in.
+fn answer(shared: &Shared, request: &Request) -> Reply {
+    if request.url.path().starts_with(api::PATH) {
+        api::answer(shared, request)
+    } else {
+        page::answer(shared, request)
     }
 }

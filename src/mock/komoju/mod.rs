@@ -36,7 +36,6 @@ mod views;
 mod webhook;
 mod world;
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use url::Url;
@@ -56,9 +55,11 @@ pub use super::webhook::DeliveryView;
 
 use self::account::Settings;
 use self::world::{Shared, World};
-use super::front::{Front, Play, Reply};
+use super::booth::Booth;
+use super::front::Reply;
 use super::ids::Ids;
-use super::{Clock, MockError, http_client, outbox};
+use super::language::is_japanese;
+use super::{Clock, MockError};
 
 /// How long a store may take to acknowledge. The sheet knows no figure.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(10);
@@ -75,12 +76,9 @@ const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(10);
 /// assert_eq!(mock.base_url().host_str(), Some("127.0.0.1"));
 /// # Ok::<(), kessai::mock::MockError>(())
 /// ```
+#[derive(Debug)]
 pub struct MockKomoju {
-    // Dropped first: the port is closed before anything else goes.
-    front: Front,
-    shared: Arc<Shared>,
-    client: reqwest::Client,
-    base_url: Url,
+    booth: Booth<World>,
     merchant: Merchant,
 }
 
@@ -98,13 +96,13 @@ impl MockKomoju {
     /// The address of the API and of the hosted page, `http://127.0.0.1:PORT/`.
     #[must_use]
     pub fn base_url(&self) -> &Url {
-        &self.base_url
+        &self.booth.base_url
     }
 
     /// The time in here. A clone can be shared with the store under test.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.shared.clock
+        &self.booth.shared.clock
     }
 
     /// The first account.
@@ -116,26 +114,26 @@ impl MockKomoju {
     /// Opens another account, such as the attacker's own.
     #[must_use]
     pub fn open_merchant(&self, name: &str) -> Merchant {
-        Merchant::open(&self.shared, name)
+        Merchant::open(&self.booth.shared, name)
     }
 
     /// Something that goes wrong between a client and the API. It is aimed first, and then armed.
     pub fn fault(&self, fault: Fault) -> FaultPlan {
-        self.shared.lock().faults.plan(fault)
+        self.booth.shared.lock().faults.plan(fault)
     }
 
     /// Something that goes wrong with the delivery of an event. It is aimed first, and then armed.
     pub fn delivery_fault(&self, fault: DeliveryFault) -> DeliveryFaultPlan {
-        self.shared.lock().outbox.faults.plan(fault)
+        self.booth.shared.lock().outbox.faults.plan(fault)
     }
 
     /// Somebody with a browser.
     #[must_use]
     pub fn shopper(&self) -> Shopper {
         Shopper::new(
-            self.client.clone(),
-            self.base_url.clone(),
-            self.shared.clock.clone(),
+            self.booth.client.clone(),
+            self.booth.base_url.clone(),
+            self.booth.shared.clock.clone(),
             "/sessions/",
         )
     }
@@ -143,7 +141,8 @@ impl MockKomoju {
     /// Every call of the API so far, of all merchants and of nobody (a wrong key), in order.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestView> {
-        self.shared
+        self.booth
+            .shared
             .lock()
             .requests
             .iter()
@@ -153,24 +152,7 @@ impl MockKomoju {
 
     /// Waits until everything that is due has been done and delivered: at most this long, in real time.
     pub async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
-        self.shared.quiet(at_most).await
-    }
-}
-
-impl std::fmt::Debug for MockKomoju {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            front,
-            shared,
-            client: _,
-            base_url: _,
-            merchant,
-        } = self;
-        f.debug_struct("MockKomoju")
-            .field("address", &front.address())
-            .field("clock", &shared.clock)
-            .field("merchant", merchant)
-            .finish_non_exhaustive()
+        self.booth.shared.quiet(at_most).await
     }
 }
 
@@ -257,62 +239,31 @@ impl MockKomojuBuilder {
 
     /// Listens.
     pub fn start(self) -> Result<MockKomoju, MockError> {
-        let japanese = match self.language.as_str() {
-            "ja" => true,
-            "en" => false,
-            _ => {
-                return Err(MockError::Setting {
-                    setting: "the language",
-                    hint: "it is ja or en",
-                });
-            }
+        let japanese = is_japanese(&self.language)?;
+        let ids = Ids::new()?;
+        let world = |base| {
+            let settings = Settings {
+                delayed: self.delayed,
+                cards: self.cards,
+                slip_valid: self.slip_valid,
+                slip_fee: self.slip_fee,
+                japanese,
+                base,
+            };
+            World::new(settings, ids, self.retry_after)
         };
-        let settings = Settings {
-            delayed: self.delayed,
-            cards: self.cards,
-            slip_valid: self.slip_valid,
-            slip_fee: self.slip_fee,
-            japanese,
-            base: String::new(),
-        };
-        let shared = Arc::new(Shared::new(
-            self.clock,
-            World::new(settings, Ids::new()?, self.retry_after),
-        ));
-        let client = http_client(ACKNOWLEDGE_WITHIN)?;
-        let background = outbox::deliver(Arc::clone(&shared), client.clone());
-        let front = Front::start(
-            self.port,
-            Arc::new(Desk {
-                shared: Arc::clone(&shared),
-            }),
-            background,
-        )?;
-        let base_url = Url::parse(&format!("http://{}/", front.address())).map_err(|_| MockError::BadUrl)?;
-        shared.lock().settings.base = format!("http://{}", front.address());
-        let merchant = Merchant::open(&shared, "Kessai Test Store");
-        Ok(MockKomoju {
-            front,
-            shared,
-            client,
-            base_url,
-            merchant,
-        })
+        let booth = Booth::start(self.port, self.clock, ACKNOWLEDGE_WITHIN, world, answer)?;
+        let merchant = Merchant::open(&booth.shared, "Kessai Test Store");
+        Ok(MockKomoju { booth, merchant })
     }
 }
 
-/// Who answers what comes in.
-struct Desk {
-    shared: Arc<Shared>,
-}
-
-impl Play for Desk {
-    fn answer(&self, request: &Request) -> Reply {
-        if request.url.path().starts_with("/api/") {
-            api::answer(&self.shared, request)
-        } else {
-            page::answer(&self.shared, request)
-        }
+/// Answers what comes in.
+fn answer(shared: &Shared, request: &Request) -> Reply {
+    if request.url.path().starts_with("/api/") {
+        api::answer(shared, request)
+    } else {
+        page::answer(shared, request)
     }
 }
 

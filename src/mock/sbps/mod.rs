@@ -36,7 +36,6 @@ mod wire;
 mod world;
 mod xml;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -49,15 +48,17 @@ pub use self::purchase::Refusal;
 pub use self::views::{OrderStatus, OrderView};
 use self::world::{Settings, Shared, World};
 pub use super::armed::Armed;
+use super::booth::Booth;
 use super::card::Taken;
 pub use super::card::TestCard;
-use super::front::{Front, Play, Reply};
+use super::front::Reply;
 use super::ids::Ids;
+use super::language::is_japanese;
 pub use super::notification::DeliveryView;
 pub use super::outbox::DeliveryOutcome;
 pub use super::posting::{Landed, Page, Shopper, Visit};
-use super::{Clock, MockError, http_client};
-use super::{outbox, web};
+use super::web;
+use super::{Clock, MockError};
 
 /// Where the API type is (sheet, "Endpoints").
 const API: &str = "/api/xmlapi.do";
@@ -74,12 +75,9 @@ const API: &str = "/api/xmlapi.do";
 /// assert!(mock.form_url().starts_with("http://127.0.0.1:"));
 /// # Ok::<(), kessai::mock::MockError>(())
 /// ```
+#[derive(Debug)]
 pub struct MockSbps {
-    // Dropped first: the port is closed before anything else goes.
-    front: Front,
-    shared: Arc<Shared>,
-    client: reqwest::Client,
-    base_url: Url,
+    booth: Booth<World>,
     merchant: Merchant,
 }
 
@@ -97,31 +95,31 @@ impl MockSbps {
     /// The address of everything, `http://127.0.0.1:PORT/`.
     #[must_use]
     pub fn base_url(&self) -> &Url {
-        &self.base_url
+        &self.booth.base_url
     }
 
     /// Where the purchase request is posted to.
     #[must_use]
     pub fn form_url(&self) -> String {
-        format!("http://{}{}", self.front.address(), wire::FORM)
+        self.booth.url(wire::FORM)
     }
 
     /// Where a purchase request can be checked without being taken.
     #[must_use]
     pub fn check_url(&self) -> String {
-        format!("http://{}{}", self.front.address(), page::CHECK)
+        self.booth.url(page::CHECK)
     }
 
     /// Where the API type is.
     #[must_use]
     pub fn api_url(&self) -> String {
-        format!("http://{}{API}", self.front.address())
+        self.booth.url(API)
     }
 
     /// The time in here. A clone can be shared with the store under test.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.shared.clock
+        &self.booth.shared.clock
     }
 
     /// The first shop.
@@ -133,58 +131,45 @@ impl MockSbps {
     /// Opens another shop, such as the attacker's own.
     #[must_use]
     pub fn open_merchant(&self, name: &str) -> Merchant {
-        Merchant::open(&self.shared, name)
+        Merchant::open(&self.booth.shared, name)
     }
 
     /// Something that goes wrong between a client and the API. It is aimed first, and then armed.
     pub fn fault(&self, fault: Fault) -> FaultPlan {
-        self.shared.lock().faults.plan(fault)
+        self.booth.shared.lock().faults.plan(fault)
     }
 
     /// Something that goes wrong with the delivery of a result. It is aimed first, and then armed.
     pub fn delivery_fault(&self, fault: DeliveryFault) -> DeliveryFaultPlan {
-        self.shared.lock().outbox.faults.plan(fault)
+        self.booth.shared.lock().outbox.faults.plan(fault)
     }
 
     /// Somebody with a browser.
     #[must_use]
     pub fn shopper(&self) -> Shopper {
-        Shopper::new(self.client.clone(), self.shared.clock.clone(), wire::CHARSET)
+        Shopper::new(
+            self.booth.client.clone(),
+            self.booth.shared.clock.clone(),
+            wire::CHARSET,
+        )
     }
 
     /// Why purchase requests were not taken, in order.
     #[must_use]
     pub fn refusals(&self) -> Vec<Refusal> {
-        self.shared.lock().refusals.clone()
+        self.booth.shared.lock().refusals.clone()
     }
 
     /// Every call of the API so far, of all shops and of nobody (a wrong password), in order.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestView> {
-        let world = self.shared.lock();
+        let world = self.booth.shared.lock();
         world.requests.iter().map(|(_, request)| request.clone()).collect()
     }
 
     /// Waits until everything that is due has been done and delivered: at most this long, in real time.
     pub async fn quiet(&self, at_most: Duration) -> Result<(), MockError> {
-        self.shared.quiet(at_most).await
-    }
-}
-
-impl std::fmt::Debug for MockSbps {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            front,
-            shared,
-            client: _,
-            base_url: _,
-            merchant,
-        } = self;
-        f.debug_struct("MockSbps")
-            .field("address", &front.address())
-            .field("clock", &shared.clock)
-            .field("merchant", merchant)
-            .finish_non_exhaustive()
+        self.booth.shared.quiet(at_most).await
     }
 }
 
@@ -263,56 +248,29 @@ impl MockSbpsBuilder {
 
     /// Listens.
     pub fn start(self) -> Result<MockSbps, MockError> {
-        let japanese = match self.language.as_str() {
-            "ja" => true,
-            "en" => false,
-            _ => {
-                return Err(MockError::Setting {
-                    setting: "the language",
-                    hint: "it is ja or en",
-                });
-            }
+        let japanese = is_japanese(&self.language)?;
+        let ids = Ids::new()?;
+        let world = |base| {
+            let settings = Settings {
+                delayed: self.delayed,
+                cards: self.cards,
+                japanese,
+                undo_unreported: self.undo_unreported,
+                base,
+            };
+            World::new(settings, ids, self.retry_after)
         };
-        let settings = Settings {
-            delayed: self.delayed,
-            cards: self.cards,
-            japanese,
-            undo_unreported: self.undo_unreported,
-            base: String::new(),
-        };
-        let world = World::new(settings, Ids::new()?, self.retry_after);
-        let shared = Arc::new(Shared::new(self.clock, world));
-        let client = http_client(web::ANSWER_WITHIN)?;
-        let background = outbox::deliver(Arc::clone(&shared), client.clone());
-        let desk = Arc::new(Desk {
-            shared: Arc::clone(&shared),
-        });
-        let front = Front::start(self.port, desk, background)?;
-        let base = format!("http://{}", front.address());
-        let base_url = Url::parse(&base).map_err(|_| MockError::BadUrl)?;
-        shared.lock().settings.base = base;
-        let merchant = Merchant::open(&shared, "Kessai Test Store");
-        Ok(MockSbps {
-            front,
-            shared,
-            client,
-            base_url,
-            merchant,
-        })
+        let booth = Booth::start(self.port, self.clock, web::ANSWER_WITHIN, world, answer)?;
+        let merchant = Merchant::open(&booth.shared, "Kessai Test Store");
+        Ok(MockSbps { booth, merchant })
     }
 }
 
-/// Who answers what comes in.
-struct Desk {
-    shared: Arc<Shared>,
-}
-
-impl Play for Desk {
-    fn answer(&self, request: &Request) -> Reply {
-        if request.url.path() == API {
-            api::answer(&self.shared, request)
-        } else {
-            page::answer(&self.shared, request)
-        }
+/// Answers what comes in.
+fn answer(shared: &Shared, request: &Request) -> Reply {
+    if request.url.path() == API {
+        api::answer(shared, request)
+    } else {
+        page::answer(shared, request)
     }
 }
