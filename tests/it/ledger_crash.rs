@@ -5,7 +5,7 @@
 //! for, and no test on a running machine can show it.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -134,9 +134,15 @@ fn run_and_kill(path: &Path, round: u32, after: Duration) -> Vec<String> {
         .env(FILE, path)
         .env(ROUND, round.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let errors = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let _ = stderr.read_to_end(&mut all);
+        String::from_utf8_lossy(&all).into_owned()
+    });
     let output = BufReader::new(child.stdout.take().unwrap());
     let (at_work, works) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
@@ -152,13 +158,12 @@ fn run_and_kill(path: &Path, round: u32, after: Duration) -> Vec<String> {
         let _ = works.recv_timeout(Duration::from_secs(10));
     }
     std::thread::sleep(after);
-    assert!(
-        child.try_wait().unwrap().is_none(),
-        "it ended by itself: {:?}",
-        reader.join()
-    );
+    let ended = child.try_wait().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
+    let errors = errors.join().unwrap();
+    assert!(ended.is_none(), "it ended by itself: {ended:?}: {errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
     reader.join().unwrap()
 }
 
@@ -185,18 +190,18 @@ fn sell_until_killed(path: &str, round: &str) {
     let ledger = Arc::new(SqliteLedger::open(path).unwrap());
     let gateway = Arc::new(TestGateway::new().unwrap());
     runtime.block_on(async {
-        // The gateway never heard of what happened, so it delivers all of it again.
-        let repeat = tokio::spawn(deliver_again(Arc::clone(&ledger), Arc::clone(&gateway)));
+        let mut tasks = tokio::task::JoinSet::new();
         for buyer in 0..8 {
-            tokio::spawn(buy(
-                Arc::clone(&ledger),
-                Arc::clone(&gateway),
-                format!("order-{round}-{buyer}"),
-            ));
+            let orders = format!("order-{round}-{buyer}");
+            tasks.spawn(buy(Arc::clone(&ledger), Arc::clone(&gateway), orders));
         }
-        tokio::spawn(fulfil(ledger));
-        repeat.await.unwrap();
-        std::future::pending::<()>().await;
+        tasks.spawn(fulfil(Arc::clone(&ledger)));
+        // The gateway never heard of what happened, so it delivers all of it again.
+        tasks.spawn(deliver_again(ledger, gateway));
+        // That ends, and the others do not; what is wrong ends this process, and that is seen.
+        while let Some(task) = tasks.join_next().await {
+            task.unwrap();
+        }
     });
 }
 
