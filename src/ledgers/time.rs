@@ -4,26 +4,26 @@ use std::time::{Duration, SystemTime};
 
 use crate::ledger::StoreError;
 
-/// The microseconds since 1970.
+/// The microseconds since 1970. The last of all numbers is no time: it is the end of a window without end.
 pub(super) fn micros(at: SystemTime) -> Result<i64, StoreError> {
     let since = at
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_err(|_| StoreError::missing("a time before 1970 cannot be kept"))?;
-    i64::try_from(since.as_micros()).map_err(|_| StoreError::missing("a time is too far in the future to be kept"))
+    let micros = i64::try_from(since.as_micros())
+        .ok()
+        .filter(|micros| *micros < i64::MAX);
+    micros.ok_or(StoreError::missing("a time is too far in the future to be kept"))
 }
 
 /// A window in whole microseconds, as times are kept: each bound is the first one that is not before it. What lies before 1970
-/// begins in 1970.
+/// begins in 1970, and what ends beyond all times that can be kept has all of them in it.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn bounds(window: &crate::ledger::Window) -> Result<(i64, i64), StoreError> {
+pub(super) fn bounds(window: &crate::ledger::Window) -> (i64, i64) {
     let up = |at: SystemTime| {
-        if at < SystemTime::UNIX_EPOCH {
-            return Ok(0);
-        }
-        let whole = micros(at)?;
-        Ok(whole.saturating_add(i64::from(time_of(whole)? < at)))
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_nanos().div_ceil(1000)).unwrap_or(i64::MAX)
     };
-    Ok((up(window.from())?, up(window.to())?))
+    (up(window.from()), up(window.to()))
 }
 
 /// The time that was kept.
@@ -62,5 +62,20 @@ mod tests {
         assert_eq!(micros(epoch).unwrap(), 0);
         let odd = epoch + Duration::from_nanos(1_234_567_891);
         assert_eq!(kept(odd).unwrap(), epoch + Duration::from_micros(1_234_567));
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[test]
+    fn a_window_may_begin_and_end_where_no_time_can_be_kept() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let bounds = |from, to| bounds(&crate::ledger::Window::new(from, to).unwrap());
+        let beyond = epoch + Duration::from_secs(10_000_000_000_000);
+        assert_eq!(bounds(epoch - Duration::from_secs(1), beyond), (0, i64::MAX));
+        assert_eq!(bounds(beyond, beyond), (i64::MAX, i64::MAX));
+        let (odd, whole) = (Duration::from_nanos(1_001), Duration::from_micros(7));
+        assert_eq!(bounds(epoch + odd, epoch + whole), (2, 7));
+        let last = epoch + Duration::from_micros(i64::MAX.unsigned_abs() - 1);
+        assert_eq!(micros(last).unwrap(), i64::MAX - 1);
+        assert!(micros(last + Duration::from_micros(1)).is_err());
     }
 }

@@ -3,16 +3,19 @@
 //! Without PostgreSQL these tests say `skipped: why`; with `KESSAI_CI=1` they fail instead.
 
 mod apply_in;
+mod cost;
 mod crash;
 mod faults;
 mod migrate;
 mod nodes;
 #[path = "../postgres/server.rs"]
 mod server;
+mod settings;
 mod stop;
 mod suite;
 mod tables;
 mod tampering;
+mod windows;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -73,11 +73,11 @@ where
     }
     Ok(Box::new(move || {
         let (config, tls) = (config.clone(), tls.clone());
-        Box::pin(async move { connect(&config, tls, patience).await.map_err(Refusal::from) })
+        Box::pin(async move { connect(&config, tls).await.map_err(Refusal::from) })
     }))
 }
 
-async fn connect<T>(config: &Config, tls: T, patience: Duration) -> Result<Client, tokio_postgres::Error>
+async fn connect<T>(config: &Config, tls: T) -> Result<Client, tokio_postgres::Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
@@ -85,15 +85,21 @@ where
     let (client, connection) = config.connect(tls).await?;
     // It ends by itself when the client is dropped. What breaks it, the client's next call is told.
     tokio::spawn(async move { drop(connection.await) });
-    // The locks of a node that hangs are not to hold up the others for long. A commit is answered when it is on the disk:
-    // whoever runs the server may ask for more than that, but not for less.
-    let settings = format!(
-        "SET lock_timeout = {wait}; SET idle_in_transaction_session_timeout = {wait}; \
-         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
-        wait = patience.as_millis().clamp(1, 3_600_000)
-    );
-    client.batch_execute(&settings).await?;
     Ok(client)
+}
+
+/// What holds to the end of the transaction in which it is said. The locks of a node that hangs are not to hold up the others
+/// for long. A commit is answered when it is on the disk. Whoever runs the server may ask for more than that, but not for less.
+///
+/// It is said in each transaction and never of the connection: in between, a proxy may hand the connection to somebody else.
+pub(super) fn settings(patience: Duration) -> String {
+    format!(
+        "SELECT set_config(name, '{wait}', true) \
+         FROM (VALUES ('lock_timeout'), ('idle_in_transaction_session_timeout')) AS limits (name) \
+         WHERE current_setting(name)::interval NOT BETWEEN '1 ms' AND '{wait} ms' \
+         UNION ALL SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'",
+        wait = patience.as_millis().clamp(1, 3_600_000)
+    )
 }
 
 /// Names of this machine, and sockets in its files. `localhost` never leaves it (RFC 6761, section 6.3).
@@ -126,7 +132,7 @@ pub(super) fn quoted(schema: &str) -> Result<String, ConnectError> {
 
 /// Makes the tables, or brings them up to date, or finds that nothing is to be done. Of two nodes that start at once the
 /// second waits and finds the work done.
-pub(super) async fn migrate(client: &Client, schema: &str) -> Result<(), ConnectError> {
+pub(super) async fn migrate(client: &Client, schema: &str, settings: &str) -> Result<(), ConnectError> {
     let (mut statements, mut records) = (Statements::new(), Vec::new());
     let mut db = Db {
         client,
@@ -134,7 +140,8 @@ pub(super) async fn migrate(client: &Client, schema: &str) -> Result<(), Connect
         records: &mut records,
         schema,
     };
-    client.batch_execute("BEGIN").await.map_err(unexpected)?;
+    let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}");
+    client.batch_execute(&begin).await.map_err(unexpected)?;
     let outcome = migrate_in(&mut db).await;
     // Nothing of a step stays if a later one fails.
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
@@ -163,8 +170,14 @@ async fn migrate_in(db: &mut Db<'_>) -> Result<(), ConnectError> {
         return Ok(());
     }
     if done == 0 {
-        let first = "CREATE SCHEMA IF NOT EXISTS {s}; CREATE TABLE {s}.kessai_ledger (version bigint NOT NULL); \
-                     INSERT INTO {s}.kessai_ledger VALUES (0);";
+        // Also IF NOT EXISTS wants the right to make one, which nobody needs for a schema that is there.
+        let bare = db.schema.trim_matches('"').to_owned();
+        let there = "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1";
+        if db.first(there, &[&bare]).await.map_err(trouble)?.is_none() {
+            batch(db, "CREATE SCHEMA {s}").await?;
+        }
+        let first =
+            "CREATE TABLE {s}.kessai_ledger (version bigint NOT NULL); INSERT INTO {s}.kessai_ledger VALUES (0)";
         batch(db, first).await?;
     }
     for step in steps {

@@ -4,10 +4,12 @@
 //! gaps: their head is locked last and to the commit. Rights to fulfil and attempts to ask about are picked with
 //! `SKIP LOCKED` and leased, so that nodes share them without waiting for each other.
 
+mod apply_in;
 mod connect;
 mod db;
 mod pool;
 mod read;
+mod window;
 mod write;
 
 use std::fmt;
@@ -16,10 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::{Config, Socket, Transaction};
+use tokio_postgres::{Config, Socket};
 
 pub use self::connect::ConnectError;
-use self::db::{Db, Statements, Trouble};
 use self::pool::{End, Pool};
 use crate::event::Subject;
 use crate::ledger::{
@@ -43,16 +44,15 @@ use crate::transport::BoxFuture;
 /// # Ok(()) }
 /// ```
 ///
-/// It lives in a schema of its own, `kessai` unless told otherwise, beside whatever else the database holds. Between the
-/// store and the server there must be no proxy that gives one client several connections in turn, unless it carries
-/// prepared statements over. Its futures need a tokio runtime with timers.
+/// It lives in a schema of its own, `kessai` unless told otherwise, beside whatever else the database holds. A proxy between
+/// the store and the server may lend connections for one transaction each, if it carries prepared statements over: what the
+/// ledger needs of a connection it says in each transaction. One that lends them for one statement each cannot be used. Its
+/// futures need a tokio runtime with timers.
 ///
 /// If the connection breaks while a commit is under way nobody can know whether it took place. The operation says so and
 /// fails; doing it again is always right.
 pub struct PostgresLedger {
     pool: Pool,
-    /// Quoted.
-    schema: String,
     patience: Duration,
 }
 
@@ -90,52 +90,6 @@ impl PostgresLedger {
             schema: "kessai".to_owned(),
             connections: EIGHT,
             patience: Duration::from_secs(10),
-        }
-    }
-
-    /// [`Ledger::apply`] inside a transaction of the store's own, in the same database: the store's order and the ledger move
-    /// together, or neither does. What is returned holds once that transaction is committed, and not before.
-    ///
-    /// On an error nothing of it stays, and the transaction can go on unless the database ended it. Commit soon: from here on
-    /// the other nodes wait. Choose `READ COMMITTED`; in a stricter transaction a conflict with another node is an error that
-    /// only the store can answer, by doing the whole transaction again.
-    pub async fn apply_in(
-        &self,
-        transaction: &mut Transaction<'_>,
-        judgement: &Judgement,
-        at: SystemTime,
-    ) -> Result<Applied, StoreError> {
-        // The store's connection outlives this call, and what is prepared on it here does not.
-        let mut statements = Statements::new();
-        let mut records = Vec::new();
-        let mut tries = 1;
-        loop {
-            let savepoint = transaction.savepoint("kessai_apply").await.map_err(no)?;
-            let mut db = Db {
-                client: savepoint.client(),
-                statements: &mut statements,
-                records: &mut records,
-                schema: &self.schema,
-            };
-            let outcome = match write::apply(&mut db, judgement, at).await {
-                Ok(applied) => write::append(&mut db).await.map(|()| applied),
-                Err(trouble) => Err(trouble),
-            };
-            match outcome {
-                Ok(applied) => {
-                    savepoint.commit().await.map_err(no)?;
-                    return Ok(applied);
-                }
-                Err(trouble) => {
-                    savepoint.rollback().await.map_err(no)?;
-                    records.clear();
-                    // Whoever has the name committed it, so the next try sees whose it is.
-                    if !trouble.is_taken_name() || tries == TRIES {
-                        return Err(trouble.into_store_error());
-                    }
-                    tries += 1;
-                }
-            }
         }
     }
 
@@ -195,13 +149,13 @@ impl PostgresLedgerBuilder {
     {
         let schema = connect::quoted(&self.schema)?;
         let connector = connect::connector(self.config, tls, self.patience)?;
-        let pool = Pool::new(connector, schema.clone(), self.connections.get());
+        let settings = connect::settings(self.patience);
+        let pool = Pool::new(connector, schema, settings, self.connections.get());
         let turn = pool.turn().await?;
-        connect::migrate(turn.client(), &schema).await?;
+        connect::migrate(turn.client(), pool.schema(), pool.settings()).await?;
         turn.give_back();
         Ok(PostgresLedger {
             pool,
-            schema,
             patience: self.patience,
         })
     }
@@ -211,10 +165,6 @@ impl fmt::Debug for PostgresLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PostgresLedger(..)")
     }
-}
-
-fn no(error: tokio_postgres::Error) -> StoreError {
-    Trouble::Sql(error).into_store_error()
 }
 
 /// Waits a little, longer each time, and never as long as another that failed at the same moment.
@@ -417,10 +367,17 @@ impl Ledger for PostgresLedger {
         after: Option<WindowCursor>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<WindowRow>, StoreError>> {
-        reading!(self, db => async { read::window(db, bounds(window)?, after, limit).await })
+        Box::pin(async move {
+            let work = async {
+                let mut turn = self.pool.snapshot().await?;
+                let outcome = window::window(&mut turn.db(), bounds(window), after, limit).await;
+                turn.end_snapshot(outcome).await
+            };
+            self.within_patience(&AtomicBool::new(false), work).await
+        })
     }
 
     fn window_span<'a>(&'a self, window: &'a Window) -> BoxFuture<'a, Result<Option<(u64, u64)>, StoreError>> {
-        reading!(self, db => async { read::window_span(db, bounds(window)?).await })
+        reading!(self, db => window::window_span(db, bounds(window)))
     }
 }

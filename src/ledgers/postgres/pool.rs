@@ -15,6 +15,8 @@ pub(super) struct Pool {
     connect: Connector,
     /// Quoted.
     schema: String,
+    /// What holds in each transaction.
+    settings: String,
     idle: Mutex<Vec<Connection>>,
     places: Semaphore,
 }
@@ -43,10 +45,11 @@ pub(super) enum End<T> {
 }
 
 impl Pool {
-    pub(super) fn new(connect: Connector, schema: String, most: usize) -> Self {
+    pub(super) fn new(connect: Connector, schema: String, settings: String, most: usize) -> Self {
         Self {
             connect,
             schema,
+            settings,
             idle: Mutex::default(),
             places: Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
         }
@@ -87,16 +90,32 @@ impl Pool {
         None
     }
 
-    /// A turn whose transaction has begun. A connection can have broken without anybody noticing; before anything was
-    /// done on it, another one is as good.
+    /// The schema in which the ledger lives, quoted.
+    pub(super) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// What holds in each transaction from when it is said.
+    pub(super) fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// A turn whose transaction has begun.
     pub(super) async fn transaction(&self) -> Result<Turn<'_>, StoreError> {
+        self.begin("READ COMMITTED READ WRITE").await
+    }
+
+    /// A turn that sees one state of the database to its end.
+    pub(super) async fn snapshot(&self) -> Result<Turn<'_>, StoreError> {
+        self.begin("REPEATABLE READ READ ONLY").await
+    }
+
+    /// A connection can have broken without anybody noticing; before anything was done on it, another one is as good.
+    async fn begin(&self, how: &str) -> Result<Turn<'_>, StoreError> {
+        let begin = format!("BEGIN ISOLATION LEVEL {how}; {}", self.settings);
         loop {
             let turn = self.turn().await?;
-            let begun = turn
-                .connection
-                .client
-                .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
-            match begun.await {
+            match turn.connection.client.batch_execute(&begin).await {
                 Ok(()) => return Ok(turn),
                 Err(_) if turn.reused && turn.connection.client.is_closed() => {}
                 Err(error) => return Err(Trouble::Sql(error).into_store_error()),
@@ -131,6 +150,14 @@ impl Turn<'_> {
             Err(trouble) if again => End::Again(trouble),
             Err(trouble) => End::Failed(trouble.into_store_error()),
         }
+    }
+
+    /// The end of something that only read, on one state of the database.
+    pub(super) async fn end_snapshot<T>(self, outcome: Result<T, Trouble>) -> Result<T, StoreError> {
+        if self.connection.client.batch_execute("ROLLBACK").await.is_ok() {
+            self.give_back();
+        }
+        outcome.map_err(Trouble::into_store_error)
     }
 
     /// The end of a transaction: everything, or nothing. `committing` is set while a commit is under way.

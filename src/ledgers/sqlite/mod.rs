@@ -313,12 +313,12 @@ impl Ledger for SqliteLedger {
         let window = *window;
         Box::pin(
             self.readers
-                .run(move |db| read::window(db, bounds(&window)?, after, limit)),
+                .run(move |db| read::window(db, bounds(&window), after, limit)),
         )
     }
 
     fn window_span<'a>(&'a self, window: &'a Window) -> BoxFuture<'a, Result<Option<(u64, u64)>, StoreError>> {
         let window = *window;
-        Box::pin(self.readers.run(move |db| read::window_span(db, bounds(&window)?)))
+        Box::pin(self.readers.run(move |db| read::window_span(db, bounds(&window))))
     }
 }

@@ -91,6 +91,9 @@ async fn a_rollback_leaves_nothing_and_a_commit_moves_both() {
     assert_eq!(applied, Applied::Now);
     transaction.batch_execute(&write).await.unwrap();
     transaction.commit().await.unwrap();
+    // What held until then holds no longer: the connection is the store's.
+    let shown = shop.own.query_one("SHOW lock_timeout", &[]).await.unwrap();
+    assert_eq!(shown.get::<_, &str>(0), "0");
     assert_eq!(shop.orders_paid().await, 1);
     assert!(shop.ledger.fulfilment_of(&expected.order).await.unwrap().is_some());
     shop.ledger.check().await.unwrap();

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kessai::conformance::TestGateway;
+use kessai::ledger::Judgement;
 use kessai::ledgers::PostgresLedger;
 use kessai::ledgers::tokio_postgres::config::Host;
 use kessai::ledgers::tokio_postgres::{Client, Config, NoTls};
-use kessai::{Applied, Ledger};
+use kessai::{Applied, ExpectedPayment, Ledger};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -230,42 +231,101 @@ async fn connections_cut_in_the_middle_of_the_work_give_errors_and_no_wrong_answ
     ledgers[1].check().await.unwrap();
 }
 
+/// A store that applied a payment in its own transaction, and does not come to the end of it.
+struct Hanging {
+    ledger: PostgresLedger,
+    gateway: TestGateway,
+    client: Client,
+    judgement: Judgement,
+    ours: ExpectedPayment,
+    theirs: ExpectedPayment,
+}
+
+const PATIENCE: Duration = Duration::from_millis(700);
+
+impl Hanging {
+    async fn new(server: &Config) -> Self {
+        let builder = node(server, &super::schema("faults")).connections(NonZeroUsize::new(2).unwrap());
+        let ledger = builder.patience(PATIENCE).connect(NoTls).await.unwrap();
+        let gateway = TestGateway::new().unwrap();
+        let ours = open(&ledger, &gateway, "order-1").await;
+        let theirs = open(&ledger, &gateway, "order-2").await;
+        let event = gateway.prove(&paid(&theirs), now()).unwrap();
+        let stored = ledger.attempt(&theirs.attempt).await.unwrap().unwrap();
+        Self {
+            judgement: stored.judge(event),
+            client: super::client(server).await,
+            ledger,
+            gateway,
+            ours,
+            theirs,
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_node_that_hangs_at_the_head_holds_up_the_others_no_longer_than_their_patience() {
+async fn a_store_that_hangs_in_its_own_transaction_is_cut_off_by_the_server_and_the_others_go_on() {
     let Some(server) = super::server() else { return };
-    let schema = super::schema("faults");
-    let patience = Duration::from_millis(700);
-    let builder = node(&server, &schema).connections(NonZeroUsize::new(2).unwrap());
-    let ledger = builder.patience(patience).connect(NoTls).await.unwrap();
-    let gateway = TestGateway::new().unwrap();
-    let expected = open(&ledger, &gateway, "order-1").await;
-    // A store that applied something in its own transaction, and does not come to the end of it.
-    let theirs = open(&ledger, &gateway, "order-2").await;
-    let event = gateway.prove(&paid(&theirs), now()).unwrap();
-    let judgement = ledger.attempt(&theirs.attempt).await.unwrap().unwrap().judge(event);
-    let mut other = super::client(&server).await;
-    let mut hangs = other.transaction().await.unwrap();
-    assert_eq!(
-        ledger.apply_in(&mut hangs, &judgement, now()).await.unwrap(),
-        Applied::Now
-    );
+    let mut shop = Hanging::new(&server).await;
+    let (ledger, gateway) = (&shop.ledger, &shop.gateway);
+    let mut hangs = shop.client.transaction().await.unwrap();
+    let applied = ledger.apply_in(&mut hangs, &shop.judgement, now()).await.unwrap();
+    assert_eq!(applied, Applied::Now);
     let clock = Instant::now();
-    for _ in 0..3 {
-        let error = deliver(&ledger, &gateway, &paid(&expected)).await.unwrap_err();
+    let mut refused = 0;
+    while let Err(error) = deliver(ledger, gateway, &paid(&shop.ours)).await {
         let shown = said(&error);
         assert!(
             shown.contains("did not answer in time") || shown.contains("55P03"),
             "{shown}"
         );
+        refused += 1;
+        assert!(refused < 3, "nobody ends it");
     }
-    // Reading goes on meanwhile, and what changes nothing does as well.
-    let stored = ledger.attempt(&expected.attempt).await.unwrap().unwrap();
-    assert_eq!(stored.status, kessai::PaymentStatus::Created);
-    assert!(clock.elapsed() < 4 * patience, "{:?}", clock.elapsed());
-    hangs.rollback().await.unwrap();
+    let waited = clock.elapsed();
+    assert!(waited > PATIENCE / 2 && waited < 4 * PATIENCE, "{waited:?}");
+    assert!(hangs.commit().await.is_err(), "it was cut off");
+    // What it had not committed is not there, and its repeat is the first.
     assert_eq!(
-        deliver(&ledger, &gateway, &paid(&expected)).await.unwrap(),
+        deliver(ledger, gateway, &paid(&shop.theirs)).await.unwrap(),
         Applied::Now
+    );
+    ledger.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_goes_on_working_behind_apply_in_makes_others_wait_no_longer_than_their_patience() {
+    let Some(server) = super::server() else { return };
+    let mut shop = Hanging::new(&server).await;
+    let (ledger, gateway) = (&shop.ledger, &shop.gateway);
+    let mut busy = shop.client.transaction().await.unwrap();
+    let applied = ledger.apply_in(&mut busy, &shop.judgement, now()).await.unwrap();
+    assert_eq!(applied, Applied::Now);
+    let works = async {
+        // As long as four times the patience of the others.
+        busy.batch_execute("SELECT pg_sleep(2.8)").await.unwrap();
+        busy.commit().await.unwrap();
+    };
+    let wait = async {
+        let clock = Instant::now();
+        for _ in 0..3 {
+            let error = deliver(ledger, gateway, &paid(&shop.ours)).await.unwrap_err();
+            let shown = said(&error);
+            assert!(
+                shown.contains("did not answer in time") || shown.contains("55P03"),
+                "{shown}"
+            );
+        }
+        assert!(clock.elapsed() < 4 * PATIENCE, "{:?}", clock.elapsed());
+        // Reading goes on meanwhile, and nothing was written.
+        let stored = ledger.attempt(&shop.ours.attempt).await.unwrap().unwrap();
+        assert_eq!(stored.status, kessai::PaymentStatus::Created);
+    };
+    tokio::join!(works, wait);
+    assert_eq!(deliver(ledger, gateway, &paid(&shop.ours)).await.unwrap(), Applied::Now);
+    assert_eq!(
+        deliver(ledger, gateway, &paid(&shop.theirs)).await.unwrap(),
+        Applied::Already
     );
     ledger.check().await.unwrap();
 }

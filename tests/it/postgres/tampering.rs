@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kessai::Ledger;
 use kessai::ledger::{BreakReason, ChainCheck, Checkpoint, KeptRecord, verify};
 use kessai::ledgers::PostgresLedger;
-use kessai::ledgers::tokio_postgres::Client;
 use kessai::ledgers::tokio_postgres::types::ToSql;
+use kessai::ledgers::tokio_postgres::{Client, NoTls};
 
 use crate::chain_tampering::sample::{at, broken, fill, key};
 
@@ -18,6 +19,7 @@ const TABLES: [&str; 6] = ["records", "attempts", "fulfilments", "orders", "even
 /// A filled ledger with a copy of its tables beside it, and a way into them for which no rule holds.
 struct Sample {
     ledger: Arc<PostgresLedger>,
+    schema: String,
     owner: Client,
     records: Vec<KeptRecord>,
     checkpoint: Checkpoint,
@@ -40,6 +42,7 @@ impl Sample {
         let sample = Self {
             records: ledger.records(0, 1000).await.unwrap(),
             ledger,
+            schema,
             owner,
             checkpoint,
         };
@@ -281,4 +284,107 @@ async fn state_that_the_records_do_not_tell_is_named() {
         sample.expect_broken(&sql, (position, BreakReason::State)).await;
     }
     sample.expect_whole().await;
+}
+
+#[tokio::test]
+async fn what_has_lost_its_form_is_named_and_not_only_an_error() {
+    let Some(sample) = Sample::make().await else { return };
+    // Somebody who owns the database takes its rules away as well, and the types of its columns are his.
+    sample
+        .run(
+            "ALTER TABLE attempts DROP CONSTRAINT attempts_asks_check, DROP CONSTRAINT attempts_expires_at_check, \
+             DROP CONSTRAINT attempts_next_ask_check, ALTER expected DROP NOT NULL, ALTER status DROP NOT NULL, \
+             ALTER opened DROP NOT NULL, ALTER expires_at DROP NOT NULL, ALTER asks DROP NOT NULL; \
+             ALTER TABLE fulfilments DROP CONSTRAINT fulfilments_deliveries_check, ALTER deliveries DROP NOT NULL, \
+             ALTER key DROP NOT NULL; ALTER TABLE mode ALTER body DROP NOT NULL; \
+             ALTER TABLE records DROP CONSTRAINT records_at_check, DROP CONSTRAINT records_digest_check, \
+             ALTER at DROP NOT NULL, ALTER kind DROP NOT NULL, ALTER body DROP NOT NULL, ALTER digest DROP NOT NULL",
+        )
+        .await;
+    for change in [
+        "asks = 4294967296",
+        "asks = -1",
+        "asks = NULL",
+        "expires_at = -1",
+        "expires_at = NULL",
+        "next_ask = -1",
+        "status = NULL",
+        "status = 'rich'",
+        "opened = NULL",
+        "expected = NULL",
+        "expected = '{}'",
+        "account = 'acct-else'",
+        "checkout = 'two words'",
+        "payment = ''",
+        "link = 'no link'",
+    ] {
+        let sql = format!("UPDATE attempts SET {change} WHERE merchant_order = 'order-open'");
+        sample.expect_broken(&sql, (0, BreakReason::State)).await;
+    }
+    let paid = sample.last_of("order-paid");
+    for change in [
+        "deliveries = 4294967296",
+        "deliveries = -1",
+        "deliveries = NULL",
+        "done_at = -1",
+        "key = NULL",
+        "attempt = 'nobody'",
+    ] {
+        let sql = format!("UPDATE fulfilments SET {change} WHERE merchant_order = 'order-paid'");
+        sample.expect_broken(&sql, (paid, BreakReason::State)).await;
+    }
+    for body in ["NULL", "''", "'{}'"] {
+        let sql = format!("UPDATE mode SET body = {body}");
+        sample.expect_broken(&sql, (sample.last(), BreakReason::State)).await;
+    }
+    for position in [1, 7, sample.last()] {
+        for change in [
+            "at = NULL",
+            "at = -1",
+            "kind = NULL",
+            "body = NULL",
+            "digest = NULL",
+            "digest = sha224('')",
+            "digest = ''",
+        ] {
+            let sql = format!("UPDATE records SET {change} WHERE position = {position}");
+            sample.expect_broken(&sql, (position, BreakReason::Altered)).await;
+        }
+    }
+    sample.expect_whole().await;
+}
+
+#[tokio::test]
+async fn a_column_of_another_type_is_named_too() {
+    let Some(sample) = Sample::make().await else { return };
+    for (sql, wanted) in [
+        (
+            "ALTER TABLE attempts DROP CONSTRAINT attempts_asks_check; ALTER TABLE attempts ALTER asks TYPE text",
+            (0, BreakReason::State),
+        ),
+        (
+            "DROP INDEX records_held; ALTER TABLE records ALTER kind TYPE bytea USING kind::bytea",
+            (1, BreakReason::Altered),
+        ),
+    ] {
+        sample.run(sql).await;
+        // By a node that starts now: one that knew the table as it was is told that it changed.
+        let server = super::server().unwrap();
+        let fresh = super::node(&server, &sample.schema).connect(NoTls).await.unwrap();
+        let found = verify(&fresh, None).await.map_err(|error| super::said(&error));
+        assert_eq!(broken(&found), Some(wanted), "{sql}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_right_under_the_name_of_another_order_is_never_handed_out() {
+    let Some(sample) = Sample::make().await else { return };
+    sample
+        .run(
+            "DELETE FROM fulfilments; INSERT INTO fulfilments (merchant_order, attempt, key) \
+             SELECT 'order-of-nobody', attempt, 'fulfil-' || attempt FROM attempts WHERE merchant_order = 'order-open'",
+        )
+        .await;
+    let found = sample.ledger.next_fulfilment(at(500), Duration::from_secs(60)).await;
+    assert!(found.is_err(), "{found:?}");
 }
