@@ -8,6 +8,7 @@ mod crash;
 mod faults;
 mod migrate;
 mod nodes;
+mod processes;
 #[path = "../postgres/server.rs"]
 mod server;
 mod settings;
@@ -16,6 +17,7 @@ mod suite;
 mod tables;
 mod tampering;
 mod windows;
+mod worker;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};

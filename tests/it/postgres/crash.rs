@@ -2,10 +2,7 @@
 //! record, no order gets a second key, and at the end everything that was paid is fulfilled once.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use kessai::conformance::{Statement, TestGateway};
@@ -14,18 +11,17 @@ use kessai::ledgers::PostgresLedger;
 use kessai::ledgers::tokio_postgres::{Config, NoTls};
 use kessai::{Applied, ExpectedPayment, FulfilmentKey, Ledger, MerchantReference, PaymentStatus};
 
-const SERVER: &str = "KESSAI_POSTGRES_CRASH_SERVER";
-const SCHEMA: &str = "KESSAI_POSTGRES_CRASH_SCHEMA";
-const WORKER: &str = "KESSAI_POSTGRES_CRASH_WORKER";
+use super::worker::{Place, Random, Worker, place, tell, work};
 
+const NAME: &str = "postgres::crash::workers_killed_at_random_lose_nothing_and_do_nothing_twice";
 const KILLS: u32 = 40;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn workers_killed_at_random_lose_nothing_and_do_nothing_twice() {
     // The process that is killed is this test as well, told so by its environment.
-    if let [Ok(server), Ok(schema), Ok(worker)] = [SERVER, SCHEMA, WORKER].map(std::env::var) {
-        return sell_until_killed(&server, &schema, &worker);
+    if let Some(place) = place() {
+        return work(sell_until_killed(&place));
     }
     let Some(server) = super::server() else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -33,24 +29,19 @@ fn workers_killed_at_random_lose_nothing_and_do_nothing_twice() {
 }
 
 async fn kill_and_compare(server: &Config) {
-    let seed = match std::env::var("KESSAI_CRASH_SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos(),
-    };
-    println!("seed {seed}: set KESSAI_CRASH_SEED to try the same moments again");
-    let mut random = Random(u64::from(seed) | 1);
+    let mut random = Random::new();
     let schema = super::schema("crash");
     let start = Instant::now();
     let mut told = Told::default();
     // The first two also make the tables, at once.
-    let mut workers = [0, 1].map(|worker| Worker::start(&schema, worker));
+    let mut workers = [0, 1].map(|worker: u32| Worker::start(NAME, &schema, &worker.to_string()));
     let ledger = super::node(server, &schema).connect(NoTls).await.unwrap();
     let mut kills = 0;
     // On a machine that is busy with other things it takes more of them to show something.
     while kills < KILLS || (!told.shows_something() && start.elapsed() < PATIENCE) {
         std::thread::sleep(Duration::from_millis(50 + random.below(250)));
         let slot = usize::try_from(random.below(2)).unwrap();
-        let next = Worker::start(&schema, kills + 2);
+        let next = Worker::start(NAME, &schema, &(kills + 2).to_string());
         told.take(std::mem::replace(&mut workers[slot], next).kill());
         kills += 1;
         if kills.is_multiple_of(5) {
@@ -96,53 +87,6 @@ async fn settle(ledger: &PostgresLedger) {
     ledger.check().await.unwrap();
     let whole = kessai::ledger::verify(ledger, None).await.unwrap();
     assert!(whole.is_intact(), "{whole:?}");
-}
-
-/// A process that sells until it is killed, and what it says meanwhile.
-struct Worker {
-    child: Child,
-    lines: JoinHandle<Vec<String>>,
-}
-
-impl Worker {
-    fn start(schema: &str, number: u32) -> Self {
-        let server = super::server_text();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "postgres::crash::workers_killed_at_random_lose_nothing_and_do_nothing_twice",
-                "--nocapture",
-            ])
-            .env(SERVER, server)
-            .env(SCHEMA, schema)
-            .env(WORKER, number.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let lines = std::thread::spawn(move || {
-            let lines = output.lines().map_while(Result::ok);
-            lines
-                .filter_map(|line| line.strip_prefix("@ ").map(str::to_owned))
-                .collect()
-        });
-        Self { child, lines }
-    }
-
-    fn kill(mut self) -> Vec<String> {
-        let ended = self.child.try_wait().unwrap();
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        let lines = self.lines.join().unwrap();
-        assert!(
-            ended.is_none(),
-            "it ended by itself: {ended:?} after {:?}",
-            lines.last()
-        );
-        lines
-    }
 }
 
 /// Everything that the killed processes said was done. They work at the same time, so the order of what two of them say means
@@ -196,47 +140,22 @@ impl Told {
     }
 }
 
-/// Numbers that can be had again from their seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        // xorshift64
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
 /// What the test does in a process of its own, until it is killed.
-fn sell_until_killed(server: &str, schema: &str, worker: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let ledger = super::node(&server.parse().unwrap(), schema).connect(NoTls).await;
-        let ledger = Arc::new(ledger.unwrap());
-        let gateway = Arc::new(TestGateway::new().unwrap());
-        let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(deliver_again(Arc::clone(&ledger), Arc::clone(&gateway)));
-        for buyer in 0..4 {
-            let orders = format!("order-{worker}-{buyer}");
-            tasks.spawn(buy(Arc::clone(&ledger), Arc::clone(&gateway), orders));
-        }
-        tasks.spawn(fulfil(ledger));
-        // None of them ends, unless something is wrong; then this process ends too, and that is seen.
-        tasks.join_next().await.unwrap().unwrap();
-    });
-}
-
-/// One system call for each line, so that a kill leaves whole lines only.
-fn tell(line: &str) {
-    let mut out = std::io::stdout().lock();
-    out.write_all(format!("@ {line}\n").as_bytes()).unwrap();
-    out.flush().unwrap();
+async fn sell_until_killed(place: &Place) {
+    let ledger = super::node(&place.server.parse().unwrap(), &place.schema)
+        .connect(NoTls)
+        .await;
+    let ledger = Arc::new(ledger.unwrap());
+    let gateway = Arc::new(TestGateway::new().unwrap());
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(deliver_again(Arc::clone(&ledger), Arc::clone(&gateway)));
+    for buyer in 0..4 {
+        let orders = format!("order-{}-{buyer}", place.name);
+        tasks.spawn(buy(Arc::clone(&ledger), Arc::clone(&gateway), orders));
+    }
+    tasks.spawn(fulfil(ledger));
+    // None of them ends, unless something is wrong.
+    tasks.join_next().await.unwrap().unwrap();
 }
 
 fn now() -> SystemTime {
