@@ -35,6 +35,7 @@ mod kept_link;
 mod komoju;
 mod leaks;
 mod ledger;
+mod ledger_busy;
 mod ledger_crash;
 mod ledger_race;
 mod mock_gmopg;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 pub use self::open::OpenError;
+use self::open::is_busy;
 use self::threads::{Readers, Writer};
 use crate::event::Subject;
 use crate::ledger::{
@@ -50,6 +51,8 @@ pub struct SqliteLedgerBuilder {
 }
 
 const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+/// SQLite counts milliseconds in 31 bits: 24 days.
+const LONGEST: Duration = Duration::from_millis(0x7fff_ffff);
 const MOST_IN_A_GROUP: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
 
 impl SqliteLedger {
@@ -77,9 +80,10 @@ impl SqliteLedger {
 }
 
 impl SqliteLedgerBuilder {
-    /// How long to wait for another process that writes. Default: ten seconds.
+    /// How long an operation waits for another process that holds the file, the wait for its turn included. After that it is an
+    /// error that says so, and nothing was written. Default: ten seconds.
     pub fn busy_timeout(mut self, wait: Duration) -> Self {
-        self.busy_timeout = wait;
+        self.busy_timeout = wait.min(LONGEST);
         self
     }
 
@@ -103,7 +107,7 @@ impl SqliteLedgerBuilder {
         let readers = (0..self.readers.get()).map(|_| open::reader(&path, self.busy_timeout));
         let readers = readers.collect::<Result<_, _>>()?;
         Ok(SqliteLedger {
-            writer: Writer::start(writer, self.group)?,
+            writer: Writer::start(writer, self.group, self.busy_timeout)?,
             readers: Readers::start(readers)?,
         })
     }
@@ -127,11 +131,14 @@ impl Trouble {
             Self::Sql(error) if has_lost_its_form(&error) => {
                 StoreError::new("a value on record has lost its form", error).as_damage()
             }
+            Self::Sql(error) if is_busy(&error) => StoreError::new(BUSY, error),
             Self::Sql(error) => StoreError::new("the database said no", error),
             Self::Store(error) => error,
         }
     }
 }
+
+const BUSY: &str = "another process holds the file; try again";
 
 /// A value of another type, or beyond its bounds: not what this crate writes.
 fn has_lost_its_form(error: &rusqlite::Error) -> bool {

@@ -4,11 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::Trouble;
 use super::answer::{self, Sender};
+use super::open::is_busy;
+use super::{BUSY, Trouble};
 use crate::ledger::StoreError;
 
 /// How many operations may wait. Callers wait for their answers, so this many callers are far more than a machine that
@@ -19,11 +21,12 @@ const QUEUE: usize = 8192;
 pub(super) struct Writer(Crew<Box<dyn WriteJob>>);
 
 impl Writer {
-    /// Starts the thread. At most `group` operations share one commit.
-    pub(super) fn start(connection: Connection, group: NonZeroUsize) -> Result<Self, StoreError> {
+    /// Starts the thread. At most `group` operations share one commit, and none waits longer than `patience` for a file that
+    /// somebody else holds.
+    pub(super) fn start(connection: Connection, group: NonZeroUsize, patience: Duration) -> Result<Self, StoreError> {
         let serve = move |jobs: &Mutex<Receiver<Box<dyn WriteJob>>>| {
             let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            write_in_groups(&connection, &jobs, group);
+            write_in_groups(&connection, &jobs, group, patience);
         };
         Crew::start("kessai-ledger-writer", vec![serve]).map(Self)
     }
@@ -37,6 +40,7 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (sender, answer) = answer::channel();
         self.0.submit(Box::new(Write {
+            since: Instant::now(),
             work: Some(work),
             result: None,
             sender,
@@ -85,6 +89,12 @@ impl Readers {
         }))?;
         answer.await.unwrap_or(Err(GONE))
     }
+}
+
+/// What an operation waited for its turn it has waited: behind a file that somebody else holds a queue would wait once for each
+/// of those in it.
+fn wait_no_longer(connection: &Connection, since: Instant, patience: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(patience.saturating_sub(since.elapsed()))
 }
 
 const GONE: StoreError = StoreError::missing("its thread is gone; open it again");
@@ -142,6 +152,9 @@ impl<J> Drop for Crew<J> {
 
 /// One operation of a group.
 trait WriteJob: Send {
+    /// When it was handed over.
+    fn since(&self) -> Instant;
+
     /// Does it and keeps the result. True if what it wrote is to stay.
     fn run(&mut self, transaction: &Connection) -> bool;
 
@@ -150,6 +163,7 @@ trait WriteJob: Send {
 }
 
 struct Write<T, W> {
+    since: Instant,
     work: Option<W>,
     result: Option<Result<T, StoreError>>,
     sender: Sender<Result<T, StoreError>>,
@@ -160,6 +174,10 @@ where
     T: Send,
     W: FnOnce(&Connection) -> Result<T, Trouble> + Send,
 {
+    fn since(&self) -> Instant {
+        self.since
+    }
+
     fn run(&mut self, transaction: &Connection) -> bool {
         let result = self.work.take().map(|work| work(transaction));
         let stays = matches!(result, Some(Ok(_)));
@@ -174,6 +192,7 @@ where
             (_, Some(Err(error))) => Err(error),
             (Ok(()), Some(done)) => done,
             (Ok(()), None) => failed("it was not tried"),
+            (Err(error), _) if is_busy(error) => Err(StoreError::new(BUSY, error.to_string())),
             (Err(error), _) => failed(&error.to_string()),
         });
     }
@@ -181,10 +200,17 @@ where
 
 /// Takes what waits, does all of it in one transaction, commits once, and only then answers. A disk syncs as fast for
 /// sixty operations as for one.
-fn write_in_groups(connection: &Connection, jobs: &Receiver<Box<dyn WriteJob>>, group: NonZeroUsize) {
+fn write_in_groups(
+    connection: &Connection,
+    jobs: &Receiver<Box<dyn WriteJob>>,
+    group: NonZeroUsize,
+    patience: Duration,
+) {
     while let Ok(first) = jobs.recv() {
         let mut tried = Vec::new();
-        let committed = write_group(connection, first, jobs, group, &mut tried);
+        let begun = wait_no_longer(connection, first.since(), patience)
+            .and_then(|()| Transaction::new_unchecked(connection, TransactionBehavior::Immediate));
+        let committed = write_group(begun, first, jobs, group, &mut tried);
         for job in tried {
             job.answer(committed.as_ref().copied());
         }
@@ -193,13 +219,13 @@ fn write_in_groups(connection: &Connection, jobs: &Receiver<Box<dyn WriteJob>>, 
 
 /// Every job that was taken ends up in `tried`, whatever happens.
 fn write_group(
-    connection: &Connection,
+    begun: rusqlite::Result<Transaction<'_>>,
     first: Box<dyn WriteJob>,
     jobs: &Receiver<Box<dyn WriteJob>>,
     group: NonZeroUsize,
     tried: &mut Vec<Box<dyn WriteJob>>,
 ) -> rusqlite::Result<()> {
-    let transaction = match rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
+    let transaction = match begun {
         Ok(transaction) => transaction,
         Err(error) => {
             tried.push(first);
