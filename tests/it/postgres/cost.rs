@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use kessai::conformance::TestGateway;
-use kessai::ledger::{AskDue, CloseReason, Note, Which, Window, WindowCursor};
+use kessai::ledger::{AskDue, CloseReason, ModeChange, Note, Switch, SwitchText, Which, Window, WindowCursor};
 use kessai::ledgers::PostgresLedger;
 use kessai::ledgers::tokio_postgres::{Client, Config, NoTls};
 use kessai::{ExpectedPayment, Ledger, MerchantReference};
@@ -181,8 +181,12 @@ async fn no_operation_of_the_daily_work_reads_a_growing_table_from_end_to_end() 
             let said = paid(&large.first);
             let mut subject = gateway.prove(&said, now()).unwrap().value().subject.clone();
             subject.attempt = None;
-            let found = ledger.find(&said.gateway, &said.account, &subject).await.unwrap();
-            assert_eq!(found.unwrap().expected.order, large.first.order);
+            for _ in 0..2 {
+                let found = ledger.find(&said.gateway, &said.account, &subject).await.unwrap();
+                assert_eq!(found.unwrap().expected.order, large.first.order);
+                // By the name of the page, and then by that of the payment.
+                subject.checkout = None;
+            }
         })
         .await;
     large
@@ -195,6 +199,16 @@ async fn no_operation_of_the_daily_work_reads_a_growing_table_from_end_to_end() 
             };
             assert_eq!(ledger.attempts_to_ask(&due).await.unwrap().len(), 1);
             let _ = deliver(ledger, gateway, &paid(&expected)).await.unwrap();
+        })
+        .await;
+    large
+        .reads_little("the switch", async |ledger, number| {
+            let change = ModeChange {
+                switch: [Switch::AskBeforeApply, Switch::Reopen][number % 2],
+                actor: SwitchText::new("operator-7").unwrap(),
+                reason: SwitchText::new("incident 12").unwrap(),
+            };
+            ledger.set_mode(&change, now()).await.unwrap();
         })
         .await;
     large
