@@ -245,14 +245,14 @@ async fn sell(place: &Place) {
     tasks.spawn(async move {
         let mut input = BufReader::new(tokio::io::stdin()).lines();
         assert_eq!(input.next_line().await.unwrap().as_deref(), Some("stop"));
-        let stop = ModeChange {
+        let change = ModeChange {
             switch: Switch::Stop,
             actor: SwitchText::new("operator-7").unwrap(),
             reason: SwitchText::new("incident 12").unwrap(),
         };
         assert!(
             shop.ledger
-                .set_mode(&stop, SystemTime::now())
+                .set_mode(&change, SystemTime::now())
                 .await
                 .unwrap()
                 .stopped

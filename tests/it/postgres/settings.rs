@@ -1,5 +1,6 @@
 //! What holds inside every transaction that writes, whatever the server, its users or something in between prefer.
 
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl Watched {
              CREATE TRIGGER watch AFTER INSERT ON {schema}.records FOR EACH STATEMENT EXECUTE FUNCTION {schema}.watch();"
         );
         for setting in prefers {
-            sql += &format!("ALTER ROLE {schema}_hasty SET {setting};");
+            let _ = write!(sql, "ALTER ROLE {schema}_hasty SET {setting};");
         }
         own.batch_execute(&sql).await.unwrap();
         let mut user = server;
