@@ -21,6 +21,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Config, Socket};
 
 pub use self::connect::ConnectError;
+use self::db::Trouble;
 use self::pool::{End, Pool};
 use crate::event::Subject;
 use crate::ledger::{
@@ -71,6 +72,41 @@ const EIGHT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 /// How often a transaction is tried that others got in the way of.
 const TRIES: u32 = 8;
 
+/// Something that only reads, on a connection that works and on one state of the database.
+macro_rules! snapshot {
+    ($ledger:expr, $db:ident => $work:expr) => {
+        async move {
+            let begin = $ledger.pool.begin_reading();
+            loop {
+                let mut turn = $ledger.pool.turn().await?;
+                let (begun, outcome) = {
+                    let mut db = turn.db();
+                    let client = db.client;
+                    let $db = &mut db;
+                    tokio::join!(biased; client.batch_execute(&begin), $work)
+                };
+                let outcome = begun.map_err(Trouble::Sql).and(outcome);
+                match turn.end_reading(outcome).await {
+                    End::Done(value) => return Ok(value),
+                    // It broke while nobody used it.
+                    End::Again(_) => {}
+                    End::Failed(error) => return Err(error),
+                }
+            }
+        }
+    };
+}
+
+/// The same, for no longer than the ledger's patience.
+macro_rules! reading {
+    ($ledger:expr, $db:ident => $work:expr) => {
+        Box::pin(async move {
+            let work = snapshot!($ledger, $db => $work);
+            $ledger.within_patience(&AtomicBool::new(false), work).await
+        })
+    };
+}
+
 impl PostgresLedger {
     /// Connects, makes the tables if there are none, and refuses a schema that is something else or newer.
     pub async fn connect<T>(config: Config, tls: T) -> Result<Self, ConnectError>
@@ -95,13 +131,7 @@ impl PostgresLedger {
 
     /// Do the records follow each other without a gap? Reads all of them, so it takes its time on a large ledger.
     pub async fn check(&self) -> Result<(), StoreError> {
-        let mut turn = self.pool.turn().await?;
-        let outcome = read::check(&mut turn.db()).await;
-        match turn.end_reading(outcome) {
-            End::Done(()) => Ok(()),
-            End::Again(trouble) => Err(trouble.into_store_error()),
-            End::Failed(error) => Err(error),
-        }
+        snapshot!(self, db => read::check(db)).await
     }
 
     /// No operation takes longer than the ledger's patience. What is given up leaves nothing behind, except a commit that was
@@ -200,31 +230,6 @@ macro_rules! transaction {
                 }
             };
             $ledger.within_patience(&committing, work).await
-        })
-    };
-}
-
-/// Something that only reads, on a connection that works.
-macro_rules! reading {
-    ($ledger:expr, $db:ident => $work:expr) => {
-        Box::pin(async move {
-            let work = async {
-                loop {
-                    let mut turn = $ledger.pool.turn().await?;
-                    let outcome = {
-                        let mut db = turn.db();
-                        let $db = &mut db;
-                        $work.await
-                    };
-                    match turn.end_reading(outcome) {
-                        End::Done(value) => return Ok(value),
-                        // It broke while nobody used it.
-                        End::Again(_) => {}
-                        End::Failed(error) => return Err(error),
-                    }
-                }
-            };
-            $ledger.within_patience(&AtomicBool::new(false), work).await
         })
     };
 }
@@ -367,14 +372,7 @@ impl Ledger for PostgresLedger {
         after: Option<WindowCursor>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<WindowRow>, StoreError>> {
-        Box::pin(async move {
-            let work = async {
-                let mut turn = self.pool.snapshot().await?;
-                let outcome = window::window(&mut turn.db(), bounds(window), after, limit).await;
-                turn.end_snapshot(outcome).await
-            };
-            self.within_patience(&AtomicBool::new(false), work).await
-        })
+        reading!(self, db => window::window(db, bounds(window), after, limit))
     }
 
     fn window_span<'a>(&'a self, window: &'a Window) -> BoxFuture<'a, Result<Option<(u64, u64)>, StoreError>> {

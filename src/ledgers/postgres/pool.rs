@@ -100,19 +100,10 @@ impl Pool {
         &self.settings
     }
 
-    /// A turn whose transaction has begun.
+    /// A turn whose transaction has begun. A connection can have broken without anybody noticing; before anything was
+    /// done on it, another one is as good.
     pub(super) async fn transaction(&self) -> Result<Turn<'_>, StoreError> {
-        self.begin("READ COMMITTED READ WRITE").await
-    }
-
-    /// A turn that sees one state of the database to its end.
-    pub(super) async fn snapshot(&self) -> Result<Turn<'_>, StoreError> {
-        self.begin("REPEATABLE READ READ ONLY").await
-    }
-
-    /// A connection can have broken without anybody noticing; before anything was done on it, another one is as good.
-    async fn begin(&self, how: &str) -> Result<Turn<'_>, StoreError> {
-        let begin = format!("BEGIN ISOLATION LEVEL {how}; {}", self.settings);
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}", self.settings);
         loop {
             let turn = self.turn().await?;
             match turn.connection.client.batch_execute(&begin).await {
@@ -121,6 +112,12 @@ impl Pool {
                 Err(error) => return Err(Trouble::Sql(error).into_store_error()),
             }
         }
+    }
+
+    /// How something begins that only reads, on one state of the database. It costs no waiting: the first question goes out
+    /// right behind it.
+    pub(super) fn begin_reading(&self) -> String {
+        format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", self.settings)
     }
 }
 
@@ -139,7 +136,13 @@ impl Turn<'_> {
     }
 
     /// The end of something that only read.
-    pub(super) fn end_reading<T>(self, outcome: Result<T, Trouble>) -> End<T> {
+    pub(super) async fn end_reading<T>(self, outcome: Result<T, Trouble>) -> End<T> {
+        // Sent, and not waited for: whatever comes next on this connection stands behind it.
+        tokio::select! {
+            biased;
+            _ = self.connection.client.batch_execute("ROLLBACK") => {}
+            () = std::future::ready(()) => {}
+        }
         let broken = self.connection.client.is_closed();
         let again = broken && self.reused;
         if !broken {
@@ -150,14 +153,6 @@ impl Turn<'_> {
             Err(trouble) if again => End::Again(trouble),
             Err(trouble) => End::Failed(trouble.into_store_error()),
         }
-    }
-
-    /// The end of something that only read, on one state of the database.
-    pub(super) async fn end_snapshot<T>(self, outcome: Result<T, Trouble>) -> Result<T, StoreError> {
-        if self.connection.client.batch_execute("ROLLBACK").await.is_ok() {
-            self.give_back();
-        }
-        outcome.map_err(Trouble::into_store_error)
     }
 
     /// The end of a transaction: everything, or nothing. `committing` is set while a commit is under way.

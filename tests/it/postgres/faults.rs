@@ -283,7 +283,7 @@ async fn a_store_that_hangs_in_its_own_transaction_is_cut_off_by_the_server_and_
         assert!(refused < 3, "nobody ends it");
     }
     let waited = clock.elapsed();
-    assert!(waited > PATIENCE / 2 && waited < 4 * PATIENCE, "{waited:?}");
+    assert!(waited < 4 * PATIENCE, "{waited:?}");
     assert!(hangs.commit().await.is_err(), "it was cut off");
     // What it had not committed is not there, and its repeat is the first.
     assert_eq!(
@@ -302,13 +302,13 @@ async fn a_store_that_goes_on_working_behind_apply_in_makes_others_wait_no_longe
     let applied = ledger.apply_in(&mut busy, &shop.judgement, now()).await.unwrap();
     assert_eq!(applied, Applied::Now);
     let works = async {
-        // As long as four times the patience of the others.
-        busy.batch_execute("SELECT pg_sleep(2.8)").await.unwrap();
+        // Five times the patience of the others.
+        busy.batch_execute("SELECT pg_sleep(3.5)").await.unwrap();
         busy.commit().await.unwrap();
     };
     let wait = async {
         let clock = Instant::now();
-        for _ in 0..3 {
+        for _ in 0..2 {
             let error = deliver(ledger, gateway, &paid(&shop.ours)).await.unwrap_err();
             let shown = said(&error);
             assert!(
@@ -367,6 +367,33 @@ async fn a_node_that_stands_still_before_its_commit_is_cut_off_by_the_server() {
         Applied::Now
     );
     other.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_reads_a_table_that_is_locked_waits_no_longer_than_the_patience_on_the_server_too() {
+    let Some(mut server) = super::server() else { return };
+    let schema = super::schema("faults");
+    let own = super::client(&server).await;
+    server.application_name(&schema);
+    let ledger = node(&server, &schema).patience(PATIENCE).connect(NoTls).await.unwrap();
+    let gateway = TestGateway::new().unwrap();
+    let expected = open(&ledger, &gateway, "order-1").await;
+    // As long as somebody rewrites the table.
+    let lock = format!("BEGIN; LOCK TABLE {schema}.attempts");
+    own.batch_execute(&lock).await.unwrap();
+    let clock = Instant::now();
+    for _ in 0..3 {
+        assert!(ledger.attempt(&expected.attempt).await.is_err());
+    }
+    assert!(clock.elapsed() < 6 * PATIENCE, "{:?}", clock.elapsed());
+    // Otherwise the connections would pile up that nobody waits for any more.
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
+    while own.query_one(sql, &[&schema]).await.unwrap().get::<_, i64>(0) > 0 {
+        assert!(clock.elapsed() < 20 * PATIENCE, "they wait on the server for ever");
+        tokio::time::sleep(PATIENCE / 10).await;
+    }
+    own.batch_execute("COMMIT").await.unwrap();
+    assert!(ledger.attempt(&expected.attempt).await.unwrap().is_some());
 }
 
 #[tokio::test]
