@@ -76,6 +76,7 @@ pub(super) async fn callback_return_and_sweep_at_once_pay_once(source: &dyn Ledg
         let answer = &callback.clone().heard_as("asked")?;
         let pending = &Statement::about(expected, PaymentStatus::Pending)?;
         let due = &AskDue {
+            gateway: expected.gateway.clone(),
             now: at(4),
             lease: Duration::from_secs(60),
             limit: 10,

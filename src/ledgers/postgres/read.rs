@@ -1,5 +1,7 @@
 //! Rows to types. A row that does not have its form is an error and never a panic: somebody else may have written it.
 
+use std::time::SystemTime;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -9,7 +11,7 @@ use crate::ledger::{
     Digest, Fulfilment, Head, HeldEvidence, KeptRecord, Mode, Record, RecordKind, StoreError, StoredAttempt, Which,
     WindowCursor, WindowRow,
 };
-use crate::ledgers::time::time_of;
+use crate::ledgers::time::{micros, time_of};
 use crate::payment::PaymentStatus;
 use crate::redirect::KeptLink;
 use crate::reference::{
@@ -20,7 +22,7 @@ use crate::reference::{
 macro_rules! attempt_columns {
     () => {
         "a.attempt, a.merchant_order, a.gateway, a.account, a.expected, a.status, a.checkout, a.payment, a.opened, \
-         a.expires_at, a.asks, a.next_ask, a.link, a.seq"
+         a.expires_at, a.asks, a.next_ask, a.link, a.seq, a.asked_at"
     };
 }
 pub(super) use attempt_columns;
@@ -34,6 +36,14 @@ macro_rules! attempts_where {
 pub(super) async fn attempt(db: &mut Db<'_>, attempt: &AttemptReference) -> Result<Option<StoredAttempt>, Trouble> {
     let sql = attempts_where!("WHERE a.attempt = $1");
     first(db, sql, &[&attempt.as_str()], read_attempt).await
+}
+
+/// How many are due at a time and not handed out.
+pub(super) async fn left_to_ask(db: &mut Db<'_>, now: SystemTime) -> Result<u64, Trouble> {
+    let sql = "SELECT count(*) FROM {s}.attempts \
+               WHERE next_ask <= $1 AND (ask_lease_until IS NULL OR ask_lease_until <= $1)";
+    let left: Option<i64> = first(db, sql, &[&micros(now)?], |row| column(row, 0)).await?;
+    Ok(left.unwrap_or_default().unsigned_abs())
 }
 
 /// The attempt, kept as it is until the transaction is over.
@@ -329,6 +339,7 @@ pub(super) fn read_attempt(row: &Row) -> Result<StoredAttempt, Trouble> {
     attempt.asks = count(column(row, 10)?)?;
     attempt.next_ask = column::<Option<i64>>(row, 11)?.map(time_of).transpose()?;
     attempt.link = link(column(row, 12)?)?;
+    attempt.asked_at = column::<Option<i64>>(row, 14)?.map(time_of).transpose()?;
     Ok(attempt)
 }
 

@@ -12,10 +12,10 @@ use super::db::{Db, NewRecord, Trouble, Values};
 use super::read::{self, attempt_columns};
 use crate::ledger::rules::{self, Situation};
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, Judgement, Mode,
+    Applied, AskDue, Asked, Binding, CloseReason, Cue, Expected, ExpectedPayment, Fulfilment, Head, Judgement, Mode,
     ModeChange, Note, Opened, RecordKind, StoreError, StoreNote, StoredAttempt,
 };
-use crate::ledgers::time::{lease_end, micros, time_of};
+use crate::ledgers::time::{kept, lease_end, micros, time_of};
 use crate::payment::PaymentStatus;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
 
@@ -161,36 +161,54 @@ pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime
 }
 
 /// What somebody else holds at the moment is passed over and not waited for.
-pub(super) async fn attempts_to_ask(db: &mut Db<'_>, due: AskDue) -> Result<Vec<StoredAttempt>, Trouble> {
+pub(super) async fn attempts_to_ask(db: &mut Db<'_>, due: &AskDue) -> Result<Vec<StoredAttempt>, Trouble> {
     let until = micros(lease_end(due.now, due.lease)?)?;
     // MATERIALIZED, because it must be picked once and not once for each row that is tried.
     let sql = concat!(
         "WITH picked AS MATERIALIZED (SELECT seq FROM {s}.attempts \
-         WHERE next_ask <= $1 AND (ask_lease_until IS NULL OR ask_lease_until <= $1) \
+         WHERE gateway = $4 AND next_ask <= $1 AND (ask_lease_until IS NULL OR ask_lease_until <= $1) \
          ORDER BY next_ask, seq LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED), \
-         leased AS (UPDATE {s}.attempts a SET ask_lease_until = $2 FROM picked p WHERE a.seq = p.seq RETURNING a.*) \
+         leased AS (UPDATE {s}.attempts a SET asked_at = $1, ask_lease_until = $2 FROM picked p WHERE a.seq = p.seq RETURNING a.*) \
          SELECT ",
         attempt_columns!(),
         " FROM leased a ORDER BY a.next_ask, a.seq"
     );
-    let values: Values<'_> = &[&micros(due.now)?, &until, &read::rows(due.limit)];
+    let gateway = due.gateway.as_str();
+    let values: Values<'_> = &[&micros(due.now)?, &until, &read::rows(due.limit), &gateway];
     read::all(db, sql, values, read::read_attempt).await
 }
 
-pub(super) async fn asked(
+pub(super) async fn asked(db: &mut Db<'_>, seen: &StoredAttempt, asked: &Asked, at: SystemTime) -> Result<(), Trouble> {
+    let at = kept(at)?;
+    let next = asked.next.map(kept).transpose()?;
+    let attempt = seen.reference();
+    let stored = read::attempt_locked(db, attempt).await?.ok_or(NO_SUCH_ATTEMPT)?;
+    let after = rules::after_question(&stored, seen, &Asked { next, ..*asked }, at);
+    let sql = "UPDATE {s}.attempts SET asks = $2, asked_at = $3, next_ask = $4, \
+               ask_lease_until = CASE WHEN $5 THEN NULL ELSE ask_lease_until END WHERE attempt = $1";
+    let row: Values<'_> = &[
+        &attempt.as_str(),
+        &i64::from(after.asks),
+        &after.asked_at.map(micros).transpose()?,
+        &after.next_ask.map(micros).transpose()?,
+        &after.gives_back,
+    ];
+    db.run(sql, row).await.map(drop)
+}
+
+pub(super) async fn make_due(
     db: &mut Db<'_>,
     attempt: &AttemptReference,
-    asked: &Asked,
+    cue: Cue,
     at: SystemTime,
 ) -> Result<(), Trouble> {
-    micros(at)?;
-    let next = asked.next.map(micros).transpose()?;
-    let sql = "UPDATE {s}.attempts SET asks = least(asks + 1, $3), next_ask = $2, ask_lease_until = NULL \
-               WHERE attempt = $1";
-    match db.run(sql, &[&attempt.as_str(), &next, &i64::from(u32::MAX)]).await? {
-        0 => Err(NO_SUCH_ATTEMPT.into()),
-        _ => Ok(()),
-    }
+    let at = kept(at)?;
+    let stored = read::attempt_locked(db, attempt).await?.ok_or(NO_SUCH_ATTEMPT)?;
+    let Some(due) = rules::due_by_cue(&stored, cue, at) else {
+        return Ok(());
+    };
+    let sql = "UPDATE {s}.attempts SET next_ask = $2 WHERE attempt = $1";
+    db.run(sql, &[&attempt.as_str(), &micros(due)?]).await.map(drop)
 }
 
 pub(super) async fn note(
