@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 pub use self::chain::{Break, BreakReason, Digest, Head, KeptRecord};
 pub use self::checkpoint::{Checkpoint, CheckpointError};
 pub use self::expected::{ExpectedPayment, PlanError, StoredAttempt};
-pub use self::judgement::{Accepted, AskReason, Contradiction, Judgement, Mismatch, News, Rejected};
+pub use self::judgement::{Accepted, AskReason, Contradiction, Judgement, Mismatch, News, Rejected, Unclear};
 pub use self::mode::{Mode, ModeChange, Switch, SwitchText, SwitchTextError, Switched};
 pub use self::record::{HeldEvidence, Note, Record, RecordKind};
 pub use self::verify::{ChainCheck, verify};
@@ -298,7 +298,7 @@ pub enum Applied {
     Older,
     /// Authentic, but it contradicts the record, or money came where none may. Kept for a human; never fulfils.
     Held(HeldReason),
-    /// It does not say enough. Neither paid nor failed: ask the gateway.
+    /// It does not say enough. Neither paid nor failed: ask the gateway. That it was heard is on record.
     Ask(AskReason),
 }
 

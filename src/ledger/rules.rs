@@ -2,6 +2,7 @@
 //!
 //! A backend reads what [`decide`] needs, calls it, and writes what it answers: all three inside one transaction.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use super::expected::FIRST_ASK;
@@ -22,7 +23,7 @@ pub struct Situation<'a> {
     /// The attempt that the event's payment or its checkout is bound to; where the two differ, the one that is not
     /// this attempt.
     pub transaction_of: Option<&'a AttemptReference>,
-    /// True if this event id was recorded for this attempt before.
+    /// True if [what the event is heard as](heard_as) was recorded for this attempt before.
     pub heard_before: bool,
 }
 
@@ -67,11 +68,22 @@ pub fn owner_of_transaction<'a>(
     bound.max_by_key(|owner| *owner != ours)
 }
 
+/// Under which name an event is remembered, so that it goes on record once: its id; but what says too little to decide anything
+/// has a name of its own. An answer of the gateway has one id for as long as its words are the same, and one that gave no sum
+/// must not hide one that gives another.
+#[must_use]
+pub fn heard_as<'a>(attempt: &StoredAttempt, said: &'a PaymentEvent) -> Cow<'a, str> {
+    match attempt.meaning_of(said) {
+        Meaning::Asks(_) => Cow::Owned(format!("{} unclear", said.id)),
+        Meaning::Pays | Meaning::Tells | Meaning::Contradicts(_) => Cow::Borrowed(said.id.as_str()),
+    }
+}
+
 /// Decides what a judgement does.
 #[must_use]
 pub fn decide(situation: Situation<'_>, judgement: &Judgement) -> Decision {
     match judgement {
-        Judgement::Ask(reason) => Decision::nothing(Applied::Ask(*reason)),
+        Judgement::Ask(unclear) => judge_again(situation, unclear.event()),
         Judgement::Contradiction(contradiction) => hold(
             situation,
             contradiction.event(),
@@ -89,7 +101,7 @@ fn judge_again(situation: Situation<'_>, event: &Verified<PaymentEvent>) -> Deci
         Meaning::Pays => weigh(situation, event, true),
         Meaning::Tells => weigh(situation, event, false),
         Meaning::Contradicts(mismatch) => hold(situation, event, HeldReason::Mismatch(mismatch)),
-        Meaning::Asks(reason) => Decision::nothing(Applied::Ask(reason)),
+        Meaning::Asks(reason) => heard(situation, event, Applied::Ask(reason)),
     }
 }
 
@@ -108,7 +120,7 @@ fn weigh(situation: Situation<'_>, event: &Verified<PaymentEvent>, pays: bool) -
     let hearing = attempt.status.hearing(said);
     let moves = match hearing {
         Move::Late => return hold(situation, event, HeldReason::Late),
-        Move::Older => return heard(situation, event, Applied::Older),
+        Move::Older => return heard_of(situation, event, Applied::Older),
         Move::Nothing => return Decision::nothing(Applied::Ask(super::AskReason::StatusUnknown)),
         Move::Same => false,
         Move::Forward => true,
@@ -126,7 +138,7 @@ fn weigh(situation: Situation<'_>, event: &Verified<PaymentEvent>, pays: bool) -
         // The money came and went before we heard of it.
         (false, None) if went_back(said) => hold(situation, event, HeldReason::Refunded),
         _ if moves => Decision::nothing(Applied::Moved),
-        _ => return heard(situation, event, Applied::Already),
+        _ => return heard_of(situation, event, Applied::Already),
     };
     if moves {
         decision.status = Some(said);
@@ -153,9 +165,15 @@ fn bind(decision: &mut Decision, attempt: &StoredAttempt, said: &PaymentEvent) {
     }
 }
 
+/// It changes nothing, and names may be new.
+fn heard_of(situation: Situation<'_>, event: &Verified<PaymentEvent>, verdict: Applied) -> Decision {
+    let mut decision = heard(situation, event, verdict);
+    bind(&mut decision, situation.attempt, event.value());
+    decision
+}
+
 fn heard(situation: Situation<'_>, event: &Verified<PaymentEvent>, verdict: Applied) -> Decision {
     let mut decision = Decision::nothing(verdict);
-    bind(&mut decision, situation.attempt, event.value());
     if !situation.heard_before {
         let said = event.value();
         decision.records.push(RecordKind::Heard {

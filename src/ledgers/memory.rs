@@ -15,7 +15,7 @@ use crate::ledger::{
 };
 use crate::payment::PaymentStatus;
 use crate::reference::{
-    AttemptReference, EventId, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference,
+    AttemptReference, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference,
 };
 use crate::transport::BoxFuture;
 
@@ -354,7 +354,7 @@ struct State {
     written: Vec<AttemptReference>,
     names: HashMap<(GatewayId, MerchantAccount, Named, GatewayReference), AttemptReference>,
     rights: Vec<Right>,
-    heard: HashSet<(AttemptReference, EventId)>,
+    heard: HashSet<(AttemptReference, String)>,
     notes: HashSet<(AttemptReference, Note)>,
     /// Each as it is read, and as it is kept.
     records: Vec<(Record, KeptRecord)>,
@@ -449,11 +449,7 @@ impl State {
 
     fn apply(&mut self, judgement: &Judgement, at: SystemTime) -> Result<Applied, StoreError> {
         let at = kept(at)?;
-        let (attempt, event) = match (judgement.evidence(), judgement) {
-            (Some(evidence), _) => evidence,
-            (None, Judgement::Ask(reason)) => return Ok(Applied::Ask(*reason)),
-            (None, _) => return Err(StoreError::missing("a judgement without evidence")),
-        };
+        let (attempt, event) = judgement.evidence();
         let said = event.value();
         let stored = self.stored(attempt).ok_or(NO_SUCH_ATTEMPT)?;
         let owner = |what, name: &Option<GatewayReference>| {
@@ -464,7 +460,7 @@ impl State {
             owner(Named::Payment, &said.subject.payment),
             owner(Named::Checkout, &said.subject.checkout),
         ];
-        let heard = (attempt.clone(), said.id.clone());
+        let heard = (attempt.clone(), rules::heard_as(&stored, said).into_owned());
         let situation = Situation {
             attempt: &stored,
             paid_by: self.right_of(&stored.expected.order).map(|right| &right.attempt),
@@ -472,9 +468,6 @@ impl State {
             heard_before: self.heard.contains(&heard),
         };
         let decision = rules::decide(situation, judgement);
-        if matches!(decision.verdict, Applied::Ask(_)) {
-            return Ok(decision.verdict);
-        }
         self.bind(attempt, decision.bind_checkout, decision.bind_payment)?;
         if let Some(status) = decision.status {
             let row = self.row(attempt)?;

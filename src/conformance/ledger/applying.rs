@@ -7,7 +7,9 @@ use super::LedgerSource;
 use super::desk::{Desk, Found, all, at, count, ensure, same};
 use crate::conformance::proofs::{Statement, say};
 use crate::ledger::rules::{self, Situation};
-use crate::ledger::{Applied, AskDue, AskReason, Binding, Fulfilment, Note, Opened, StoredAttempt};
+use crate::ledger::{
+    Applied, AskDue, AskReason, Binding, Fulfilment, HeldReason, Mismatch, Note, Opened, StoredAttempt,
+};
 use crate::payment::{CaptureMode, PaymentStatus};
 use crate::reference::{AttemptReference, EventId};
 
@@ -258,7 +260,19 @@ pub(super) async fn what_says_too_little_is_asked_about(source: &dyn LedgerSourc
     }
     let verdict = desk.hears(&expected, PaymentStatus::Unknown).await?;
     same("unknown", &verdict, &Applied::Ask(AskReason::StatusUnknown))?;
-    same("the records", &desk.timeline(&expected.attempt).await?, &before)?;
+    // That each was heard is on record, once, and it names nothing that would be bound.
+    let again = desk.hears(&expected, PaymentStatus::Unknown).await?;
+    same("once more", &again, &Applied::Ask(AskReason::StatusUnknown))?;
+    let kinds = desk.kinds(&expected.attempt).await?;
+    let (old, new) = kinds.split_at(before.len().min(kinds.len()));
+    same("the records before", &old.len(), &before.len())?;
+    same("the records", &new.to_vec(), &vec!["heard"; 6])?;
+    // Nor does it hide what the same words say with another sum.
+    let other = Statement::about(&expected, PaymentStatus::Captured)?
+        .but(|said| said.amount = said.amount.and_then(|amount| amount.checked_add(amount).ok()));
+    let held = Applied::Held(HeldReason::Mismatch(Mismatch::Amount));
+    same("another sum", &desk.tell(&expected.attempt, &other).await?, &held)?;
+    same("is listed", &desk.held().await?, &1)?;
     same(
         "the state",
         &desk.status(&expected.attempt).await?,

@@ -130,7 +130,12 @@ pub(super) struct Around {
     pub(super) heard_before: bool,
 }
 
-pub(super) async fn around(db: &mut Db<'_>, stored: &StoredAttempt, said: &PaymentEvent) -> Result<Around, Trouble> {
+pub(super) async fn around(
+    db: &mut Db<'_>,
+    stored: &StoredAttempt,
+    said: &PaymentEvent,
+    heard_as: &str,
+) -> Result<Around, Trouble> {
     let sql = "SELECT \
         (SELECT attempt FROM {s}.fulfilments WHERE merchant_order = $1), \
         (SELECT attempt FROM {s}.attempts WHERE gateway = $2 AND account = $3 AND payment = $4), \
@@ -143,7 +148,7 @@ pub(super) async fn around(db: &mut Db<'_>, stored: &StoredAttempt, said: &Payme
         &said.subject.payment.as_ref().map(GatewayReference::as_str),
         &said.subject.checkout.as_ref().map(GatewayReference::as_str),
         &stored.reference().as_str(),
-        &said.id.as_str(),
+        &heard_as,
     ];
     let around = first(db, sql, values, |row| {
         Ok(Around {

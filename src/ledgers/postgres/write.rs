@@ -112,16 +112,13 @@ pub(super) async fn close(
 
 pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime) -> Result<Applied, Trouble> {
     let at = micros(at)?;
-    let (attempt, event) = match (judgement.evidence(), judgement) {
-        (Some(evidence), _) => evidence,
-        (None, Judgement::Ask(reason)) => return Ok(Applied::Ask(*reason)),
-        (None, _) => return Err(StoreError::missing("a judgement without evidence").into()),
-    };
+    let (attempt, event) = judgement.evidence();
     let said = event.value();
     let stored = read::attempt_and_order_locked(db, attempt)
         .await?
         .ok_or(NO_SUCH_ATTEMPT)?;
-    let around = read::around(db, &stored, said).await?;
+    let heard_as = rules::heard_as(&stored, said);
+    let around = read::around(db, &stored, said, &heard_as).await?;
     let situation = Situation {
         attempt: &stored,
         paid_by: around.paid_by.as_ref(),
@@ -129,9 +126,6 @@ pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime
         heard_before: around.heard_before,
     };
     let decision = rules::decide(situation, judgement);
-    if matches!(decision.verdict, Applied::Ask(_)) {
-        return Ok(decision.verdict);
-    }
     if decision.status.is_some() || decision.bind_checkout.is_some() || decision.bind_payment.is_some() {
         let ends = decision.status.is_some_and(PaymentStatus::is_final);
         let sql = "UPDATE {s}.attempts SET checkout = coalesce($2, checkout), payment = coalesce($3, payment), \
@@ -154,7 +148,7 @@ pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime
     }
     if !around.heard_before {
         let sql = "INSERT INTO {s}.events_heard (attempt, event) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        db.run(sql, &[&attempt.as_str(), &said.id.as_str()]).await?;
+        db.run(sql, &[&attempt.as_str(), &&*heard_as]).await?;
     }
     record(db, at, Some(attempt), &decision.records)?;
     Ok(decision.verdict)

@@ -96,13 +96,10 @@ pub(super) fn close(
 
 pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> Result<Applied, Trouble> {
     let at = micros(at)?;
-    let (attempt, event) = match (judgement.evidence(), judgement) {
-        (Some(evidence), _) => evidence,
-        (None, Judgement::Ask(reason)) => return Ok(Applied::Ask(*reason)),
-        (None, _) => return Err(StoreError::missing("a judgement without evidence").into()),
-    };
+    let (attempt, event) = judgement.evidence();
     let said = event.value();
     let stored = stored(db, attempt)?;
+    let heard_as = rules::heard_as(&stored, said);
     let paid_by = read::payer_of(db, &stored.expected.order)?;
     let owners = [
         read::owner_of_payment(db, &said.gateway, &said.account, said.subject.payment.as_ref())?,
@@ -112,12 +109,9 @@ pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> R
         attempt: &stored,
         paid_by: paid_by.as_ref(),
         transaction_of: rules::owner_of_transaction(attempt, owners.each_ref().map(Option::as_ref)),
-        heard_before: read::heard(db, attempt, said.id.as_str())?,
+        heard_before: read::heard(db, attempt, &heard_as)?,
     };
     let decision = rules::decide(situation, judgement);
-    if matches!(decision.verdict, Applied::Ask(_)) {
-        return Ok(decision.verdict);
-    }
     bind(
         db,
         attempt,
@@ -141,7 +135,7 @@ pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> R
         )?;
     }
     let sql = "INSERT OR IGNORE INTO events_heard (attempt, event) VALUES (?1, ?2)";
-    run(db, sql, [attempt.as_str(), said.id.as_str()])?;
+    run(db, sql, [attempt.as_str(), &heard_as])?;
     for kind in &decision.records {
         record(db, at, Some(attempt), kind)?;
     }

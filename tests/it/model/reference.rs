@@ -169,7 +169,8 @@ pub struct Model {
     checkouts: HashMap<u32, u32>,
     payments: HashMap<u32, u32>,
     rights: Vec<Right>,
-    heard: HashSet<(u32, Tell)>,
+    /// With whether it said too little.
+    heard: HashSet<(u32, Tell, bool)>,
     notes: HashSet<(u32, u8)>,
     kept: HashMap<u8, Kept>,
     stopped: bool,
@@ -471,18 +472,19 @@ impl Model {
         let Kept { attempt: id, tell, .. } = kept;
         // A contradiction stays one. Anything else is looked at again, because a name may have been bound since.
         let meaning = match kept.meaning {
-            Meaning::Contradicts(_) | Meaning::Asks(_) => kept.meaning,
-            Meaning::Pays | Meaning::Tells => self.meaning(id, &tell),
+            Meaning::Contradicts(_) => kept.meaning,
+            Meaning::Pays | Meaning::Tells | Meaning::Asks(_) => self.meaning(id, &tell),
         };
+        let unclear = matches!(self.meaning(id, &tell), Meaning::Asks(_));
         let verdict = match meaning {
-            Meaning::Asks(reason) => return Applied::Ask(reason),
+            Meaning::Asks(reason) => Applied::Ask(reason),
             Meaning::Contradicts(mismatch) => Applied::Held(HeldReason::Mismatch(mismatch)),
             Meaning::Pays | Meaning::Tells => self.weigh(at, id, &tell, meaning == Meaning::Pays),
         };
-        let first = self.heard.insert((id, tell));
+        let first = self.heard.insert((id, tell, unclear));
         let word = match verdict {
             Applied::Held(_) => "held",
-            Applied::Older | Applied::Already => "heard",
+            Applied::Older | Applied::Already | Applied::Ask(_) => "heard",
             _ => return verdict,
         };
         if first {

@@ -109,15 +109,12 @@ impl Wrong {
     }
 
     fn verdict(&self, verdict: Applied, judgement: &Judgement) -> Applied {
-        let paid = judgement
-            .evidence()
-            .is_some_and(|(_, event)| event.value().snapshot.status == PaymentStatus::Captured);
+        let paid = judgement.evidence().1.value().snapshot.status == PaymentStatus::Captured;
         match (self.fault, verdict) {
             (Fault::OlderWins, Applied::Older) => {
-                if let Some((attempt, event)) = judgement.evidence() {
-                    let status = event.value().snapshot.status;
-                    self.bent.lock().unwrap().insert(attempt.clone(), status);
-                }
+                let (attempt, event) = judgement.evidence();
+                let status = event.value().snapshot.status;
+                self.bent.lock().unwrap().insert(attempt.clone(), status);
                 Applied::Moved
             }
             (Fault::BindsTwice, Applied::Held(HeldReason::TransactionBound))
