@@ -1,5 +1,5 @@
-//! A message from the gateway: checked, judged, applied, acknowledged. In that order: `Done` is only ever said of what is
-//! on record (PAY-40).
+//! A message from the gateway: checked, judged, applied, acknowledged. In that order: of what is about an attempt of ours, `Done`
+//! is only ever said once it is on record, or once the ledger holds that its attempt is to be asked about (PAY-40).
 
 use std::sync::Arc;
 
@@ -21,8 +21,9 @@ impl Cashier {
     /// Takes a server-to-server message and gives the exact reply that the gateway waits for.
     ///
     /// A message that proves nothing is refused without a reason, before anything is looked up and without a trace in the
-    /// ledger. A proven one is answered with success once it is on record, whether it changed anything or not; if the
-    /// ledger fails, the gateway is asked to deliver again.
+    /// ledger. A proven one is answered with success once it is on record, whether it changed anything or not; one that is a
+    /// reason to ask, once its attempt is due for the sweep. If the ledger fails, the gateway is asked to deliver again; and so it
+    /// is while the store asks first, if nobody could be asked about the attempt without what the message says.
     pub async fn callback(&self, gateway: &GatewayId, callback: Callback) -> Response<Bytes> {
         let Some(gateway) = self.gateway(gateway) else {
             let mut nothing = Response::new(Bytes::new());

@@ -11,7 +11,7 @@ use crate::ledger::{
     Applied, AskDue, AskReason, Binding, Fulfilment, HeldReason, Mismatch, Note, Opened, StoredAttempt,
 };
 use crate::payment::{CaptureMode, PaymentStatus};
-use crate::reference::{AttemptReference, EventId};
+use crate::reference::AttemptReference;
 
 pub(super) async fn the_same_event_pays_once(source: &dyn LedgerSource) -> Found {
     let desk = Desk::fresh(source).await?;
@@ -340,7 +340,7 @@ async fn hear_in_order(desk: &Desk, order: &str, sequence: &[PaymentStatus]) -> 
 struct Model {
     attempt: StoredAttempt,
     paid_by: Option<AttemptReference>,
-    heard: HashSet<EventId>,
+    heard: HashSet<String>,
 }
 
 impl Model {
@@ -353,18 +353,18 @@ impl Model {
     }
 
     fn hear(&mut self, desk: &Desk, said: &Statement, records: &mut Vec<&'static str>) -> Result<Applied, String> {
-        let judgement = self.attempt.judge(desk.gateway.prove(said, at(2))?);
+        let event = desk.gateway.prove(said, at(2))?;
+        let heard_as = rules::heard_as(&self.attempt, event.value()).into_owned();
+        let judgement = self.attempt.judge(event);
         let situation = Situation {
             attempt: &self.attempt,
             paid_by: self.paid_by.as_ref(),
             transaction_of: None,
-            heard_before: self.heard.contains(&said.id),
+            heard_before: self.heard.contains(&heard_as),
         };
         let decision = rules::decide(situation, &judgement);
         records.extend(decision.records.iter().map(crate::ledger::RecordKind::as_str));
-        if !matches!(decision.verdict, Applied::Ask(_)) {
-            self.heard.insert(said.id.clone());
-        }
+        self.heard.insert(heard_as);
         if decision.fulfilment.is_some() {
             self.paid_by = Some(self.attempt.reference().clone());
         }
