@@ -194,7 +194,6 @@ impl Contradiction {
 
 impl Judgement {
     /// The attempt and the event.
-    #[must_use]
     pub fn evidence(&self) -> (&AttemptReference, &Verified<PaymentEvent>) {
         match self {
             Self::Accepted(Accepted { attempt, event })

@@ -252,7 +252,7 @@ pub(super) async fn an_attempt_that_is_over_is_asked_about_after_a_message(sourc
         same("later", &desk.next_ask(attempt).await?, &Some(at(203_600)))?;
         desk.message(attempt, Cue::Proven, 200_002).await?;
         ensure(desk.taken(attempt, 200_002).await.is_ok(), "at once")?;
-        let _seen = desk.asked(attempt, None).await?;
+        desk.asked(attempt, None).await?;
     }
     Ok(())
 }
