@@ -386,17 +386,18 @@ impl Stage {
                 attack::sbps_says_paid(sbps, &line.known, text(keys, "sbps")?)?,
             ])
         };
-        let mut all_taken = true;
-        for message in forged()? {
+        // SBPS can be asked only about what its own messages named: that one is not even kept, and has to come again.
+        let mut as_meant = true;
+        for (message, kept) in forged()?.into_iter().zip([true, true, false]) {
             let (status, answer) = attack::send(&self.client, &self.front, message).await?;
-            all_taken &= taken(status, &answer);
+            as_meant &= taken(status, &answer) == kept;
         }
         self.store.ask("sweep", Value::Null).await?;
         tokio::time::sleep(Duration::from_millis(100)).await;
         let shipped = self.shipped().await?;
         let none = (0..VICTIMS).all(|order| !shipped.contains_key(&name(order)));
         account.held(
-            none && all_taken,
+            none && as_meant,
             "asking first: three messages signed with the right keys settle nothing by themselves",
         );
         let fresh = self.gateways.ask("rotate", json!({"store": self.front})).await?;

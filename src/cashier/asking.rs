@@ -1,13 +1,13 @@
 //! Asking the gateway: one question per attempt at a time, and a budget, so that nobody outside can make us ask without
 //! bounds (PAY-64). What the answer means is decided at the same gate as everything else.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::{Cashier, decides};
+use super::Cashier;
+use crate::error::{Error, ErrorKind, Outcome};
 use crate::ledger::{Applied, Asked, Note, StoreError, StoredAttempt, rules};
 use crate::reference::{AttemptReference, GatewayId};
 use crate::trace::notice;
@@ -55,6 +55,9 @@ pub(super) enum Answer {
     Applied(Applied),
     /// It was asked and there was no answer that can be used. Nothing is known that was not known before.
     None,
+    /// There is no question that could be sent: the gateway has not named this payment yet, or cannot be asked at all. That
+    /// says nothing about the gateway.
+    CannotAsk,
     /// It was not asked: somebody else is asking, or the budget is used up.
     NotAsked,
 }
@@ -67,8 +70,7 @@ pub(super) struct Asking {
 
 #[derive(Default)]
 struct State {
-    /// Each with whether a message came while it was being asked about.
-    in_flight: HashMap<AttemptReference, bool>,
+    in_flight: HashSet<AttemptReference>,
     last: HashMap<AttemptReference, SystemTime>,
     seconds: HashMap<GatewayId, (SystemTime, u32)>,
 }
@@ -87,23 +89,11 @@ impl Asking {
     /// Takes the turn to ask about an attempt, if nobody has it. It is given back when the ticket is dropped, also when
     /// the caller's future is.
     fn turn(&self, attempt: &AttemptReference) -> Option<Turn<'_>> {
-        match self.state().in_flight.entry(attempt.clone()) {
-            Entry::Occupied(_) => None,
-            Entry::Vacant(free) => {
-                free.insert(false);
-                Some(Turn {
-                    asking: self,
-                    attempt: attempt.clone(),
-                })
-            }
-        }
-    }
-
-    /// A message came. If a question is under way its answer may be older.
-    fn heard(&self, attempt: &AttemptReference) {
-        if let Some(heard) = self.state().in_flight.get_mut(attempt) {
-            *heard = true;
-        }
+        let free = self.state().in_flight.insert(attempt.clone());
+        free.then(|| Turn {
+            asking: self,
+            attempt: attempt.clone(),
+        })
     }
 
     /// Counts a question that a browser caused. False if it is one too many.
@@ -133,6 +123,10 @@ impl Asking {
         if state.last.len() >= MOST_REMEMBERED {
             state.last.retain(|_, last| recent(*last, now, per_attempt));
         }
+        if state.last.len() >= MOST_REMEMBERED {
+            // All of them were asked about lately. What is forgotten is still held by the gateway's own budget.
+            state.last.clear();
+        }
         state.last.insert(attempt.clone(), now);
         true
     }
@@ -161,17 +155,6 @@ struct Turn<'a> {
     attempt: AttemptReference,
 }
 
-impl Turn<'_> {
-    /// Did a message come since the turn was taken?
-    fn heard(&self) -> bool {
-        self.asking
-            .state()
-            .in_flight
-            .get(&self.attempt)
-            .is_some_and(|heard| *heard)
-    }
-}
-
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.asking.state().in_flight.remove(&self.attempt);
@@ -188,57 +171,66 @@ impl Cashier {
         self.ask(attempt).await
     }
 
-    /// Asks about an attempt, unless somebody is asking already, and applies the answer.
+    /// Asks about an attempt that was handed out for it, and says when to ask next.
+    pub(super) async fn ask_in_turn(&self, attempt: &StoredAttempt) -> Result<Answer, StoreError> {
+        let (reference, begun) = (attempt.reference(), self.now());
+        let (answer, made_due) = self.ask_noting(attempt).await?;
+        if answer == Answer::NotAsked {
+            return Ok(answer);
+        }
+        let Some(mut seen) = self.0.ledger.attempt(reference).await? else {
+            return Ok(answer);
+        };
+        let answered = matches!(answer, Answer::Applied(_));
+        let later = rules::next_ask(&seen, answered, self.now(), &self.0.times);
+        // A message that came meanwhile, here or on another node, may be newer than the answer.
+        let since = seen.next_ask.filter(|_| seen.next_ask != attempt.next_ask);
+        let next = [made_due, since, later].into_iter().flatten().min();
+        // What comes from here on is seen by the ledger.
+        seen.asked_at = attempt.asked_at;
+        self.0.ledger.asked(&seen, &Asked { answered, next }, begun).await?;
+        Ok(answer)
+    }
+
+    /// Asks about an attempt, unless somebody is asking already, and applies the answer. When the sweep asks stays as it is.
     pub(super) async fn ask(&self, attempt: &StoredAttempt) -> Result<Answer, StoreError> {
+        let (answer, _) = self.ask_noting(attempt).await?;
+        Ok(answer)
+    }
+
+    /// The same, and gives when the attempt is due because of a message that came before the answer was applied: an answer that
+    /// ends the attempt ends its asking too.
+    async fn ask_noting(&self, attempt: &StoredAttempt) -> Result<(Answer, Option<SystemTime>), StoreError> {
         let reference = attempt.reference();
-        let Some(turn) = self.0.asking.turn(reference) else {
-            return Ok(Answer::NotAsked);
+        let Some(_turn) = self.0.asking.turn(reference) else {
+            return Ok((Answer::NotAsked, None));
         };
         let Some(gateway) = self.gateway(&attempt.expected.gateway) else {
-            return Ok(Answer::None);
+            return Ok((Answer::CannotAsk, None));
         };
-        let answer = match gateway.status(attempt, self.now()).await {
-            Ok(event) => Answer::Applied(self.take_evidence(attempt, event).await?),
+        let event = match gateway.status(attempt, self.now()).await {
+            Ok(event) => event,
+            Err(error) if cannot_ask(&error) => {
+                notice!(attempt = %reference, error = %error, "it cannot be asked about");
+                return Ok((Answer::CannotAsk, None));
+            }
             Err(error) => {
                 notice!(attempt = %reference, error = %error, "no answer to a status question");
                 self.tell_unanswered(attempt, gateway.as_ref(), &error);
                 let _ = self.0.ledger.note(reference, Note::Unanswered, self.now()).await?;
-                Answer::None
+                return Ok((Answer::None, None));
             }
         };
-        let answered = matches!(answer, Answer::Applied(applied) if decides(applied));
-        let now = self.now();
-        // What the answer changed decides when to ask again. A message that came meanwhile, here or on another node, may be
-        // newer than the answer: then it is due at once.
-        let next = self.0.ledger.attempt(reference).await?.and_then(|stored| {
-            let later = rules::next_ask(&stored, now, &self.0.times)?;
-            let made_due = stored.next_ask.filter(|_| stored.next_ask != attempt.next_ask);
-            let heard = turn.heard().then_some(now);
-            [made_due, heard, Some(later)].into_iter().flatten().min()
-        });
-        self.0.ledger.asked(reference, &Asked { answered, next }, now).await?;
-        Ok(answer)
+        let before = self.0.ledger.attempt(reference).await?;
+        let next = before.and_then(|before| before.next_ask);
+        let made_due = next.filter(|_| next != attempt.next_ask);
+        Ok((Answer::Applied(self.take_evidence(attempt, event).await?), made_due))
     }
+}
 
-    /// Makes an attempt due for the next sweep.
-    pub(super) async fn ask_soon(&self, attempt: &StoredAttempt) -> Result<(), StoreError> {
-        let now = self.now();
-        self.0.asking.heard(attempt.reference());
-        if attempt.next_ask.is_some_and(|next| next <= now) {
-            return Ok(());
-        }
-        self.0
-            .ledger
-            .asked(
-                attempt.reference(),
-                &Asked {
-                    answered: true,
-                    next: Some(now),
-                },
-                now,
-            )
-            .await
-    }
+/// Nothing left this machine, because there is nothing to send.
+fn cannot_ask(error: &Error) -> bool {
+    error.outcome() == Outcome::NotSent && matches!(error.kind(), ErrorKind::Request | ErrorKind::Config)
 }
 
 #[cfg(test)]
@@ -259,14 +251,7 @@ mod tests {
         assert!(asking.turn(&one).is_none());
         assert!(asking.turn(&other).is_some());
         drop(turn);
-        let turn = asking.turn(&one).unwrap();
-        asking.heard(&other);
-        assert!(!turn.heard());
-        asking.heard(&one);
-        assert!(turn.heard(), "while it is asked about");
-        drop(turn);
-        asking.heard(&one);
-        assert!(!asking.turn(&one).unwrap().heard(), "before it was asked about");
+        assert!(asking.turn(&one).is_some());
     }
 
     #[test]
@@ -301,5 +286,13 @@ mod tests {
             }
         }
         assert!(asking.state().last.len() <= MOST_REMEMBERED);
+        let patient = Asking::new(AskBudget::default().per_attempt(Duration::MAX).per_second(u32::MAX));
+        for _ in 0..MOST_REMEMBERED + 10 {
+            assert!(patient.spend(&attempt(), &GatewayId::STRIPE, start));
+        }
+        assert!(
+            patient.state().last.len() <= MOST_REMEMBERED,
+            "however long they are recent"
+        );
     }
 }

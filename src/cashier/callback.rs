@@ -1,5 +1,5 @@
-//! A message from the gateway: checked, judged, applied, acknowledged. In that order: `Done` is only ever said of what is
-//! on record (PAY-40).
+//! A message from the gateway: checked, judged, applied, acknowledged. In that order: of what is about an attempt of ours, `Done`
+//! is only ever said once it is on record, or once the ledger holds that its attempt is to be asked about (PAY-40).
 
 use std::sync::Arc;
 
@@ -11,18 +11,19 @@ use crate::callback::Callback;
 use crate::error::VerifyError;
 use crate::event::{PaymentEvent, Received, Subject};
 use crate::gateway::{Ack, Gateway};
-use crate::ledger::{Applied, StoreError};
+use crate::ledger::{Applied, Cue, StoreError, StoredAttempt};
 use crate::reference::GatewayId;
 use crate::security_event::Step;
 use crate::trace::notice;
-use crate::verified::Verified;
+use crate::verified::{Trust, Verified};
 
 impl Cashier {
     /// Takes a server-to-server message and gives the exact reply that the gateway waits for.
     ///
     /// A message that proves nothing is refused without a reason, before anything is looked up and without a trace in the
-    /// ledger. A proven one is answered with success once it is on record, whether it changed anything or not; if the
-    /// ledger fails, the gateway is asked to deliver again.
+    /// ledger. A proven one is answered with success once it is on record, whether it changed anything or not; one that is a
+    /// reason to ask, once its attempt is due for the sweep. If the ledger fails, the gateway is asked to deliver again; and so it
+    /// is while the store asks first, if nobody could be asked about the attempt without what the message says.
     pub async fn callback(&self, gateway: &GatewayId, callback: Callback) -> Response<Bytes> {
         let Some(gateway) = self.gateway(gateway) else {
             let mut nothing = Response::new(Bytes::new());
@@ -43,7 +44,8 @@ impl Cashier {
             }
             Ok(received) => {
                 let ack = match self.take(gateway, &received).await {
-                    Ok(()) => Ack::Done,
+                    Ok(Kept::Yes) => Ack::Done,
+                    Ok(Kept::No) => Ack::Retry,
                     Err(error) => {
                         notice!(gateway = %gateway.id(), error = %error, "a callback could not be recorded");
                         self.ledger_failed(Step::Callback)(&error);
@@ -55,18 +57,21 @@ impl Cashier {
         }
     }
 
-    async fn take(&self, gateway: &Arc<dyn Gateway>, received: &Received) -> Result<(), StoreError> {
+    async fn take(&self, gateway: &Arc<dyn Gateway>, received: &Received) -> Result<Kept, StoreError> {
         match received {
             Received::Hint(subject) => self.take_hint(gateway, subject).await,
             Received::Proven(notification) => {
                 // All of them, or the whole delivery comes again: applying one twice changes nothing.
+                let mut kept = Kept::Yes;
                 for event in notification.clone().into_events() {
-                    self.take_event(gateway, event).await?;
+                    if self.take_event(gateway, event).await? == Kept::No {
+                        kept = Kept::No;
+                    }
                 }
-                match &notification.value().failed_try {
-                    Some(subject) => self.take_failed_try(gateway, subject).await,
-                    None => Ok(()),
+                if let Some(subject) = &notification.value().failed_try {
+                    self.take_failed_try(gateway, subject).await?;
                 }
+                Ok(kept)
             }
         }
     }
@@ -80,14 +85,14 @@ impl Cashier {
         Ok(())
     }
 
-    async fn take_event(&self, gateway: &Arc<dyn Gateway>, event: Verified<PaymentEvent>) -> Result<(), StoreError> {
+    async fn take_event(&self, gateway: &Arc<dyn Gateway>, event: Verified<PaymentEvent>) -> Result<Kept, StoreError> {
         let said = event.value();
         self.tell_key(gateway.as_ref(), &event);
         // Test messages reach live endpoints in some set-ups. Acknowledged, so that they stop coming, and ignored.
         if said.environment != gateway.environment() {
             notice!(gateway = %gateway.id(), "a message of the other environment was ignored");
             self.tell_environment(gateway.as_ref(), said.environment);
-            return Ok(());
+            return Ok(Kept::Yes);
         }
         let Some(attempt) = self
             .0
@@ -98,33 +103,61 @@ impl Cashier {
             // Authentic and about nothing of ours: other systems of the store use the same account.
             notice!(gateway = %gateway.id(), "a message about nothing of ours was ignored");
             self.tell_unmatched(gateway.as_ref());
-            return Ok(());
+            return Ok(Kept::Yes);
         };
         if self.0.ledger.mode().await?.asks_first.is_some() {
             // The key may be known to somebody else: what it signed is a reason to ask, and nothing more (PAY-67).
             notice!(attempt = %attempt.reference(), "a signed callback is asked about before anything is applied");
-            return if attempt.status.is_final() {
-                Ok(())
+            self.0
+                .ledger
+                .make_due(attempt.reference(), Cue::Hint, self.now())
+                .await?;
+            return Ok(if is_only_carrier(&attempt, &event) {
+                Kept::No
             } else {
-                self.ask_soon(&attempt).await
-            };
+                Kept::Yes
+            });
         }
         let applied = self.take_evidence(&attempt, event).await?;
         notice!(attempt = %attempt.reference(), applied = %Shown(applied), "a callback was applied");
         if matches!(applied, Applied::Ask(_)) {
             // Not asked here: the gateway waits for its reply, and the sweep is told.
-            self.ask_soon(&attempt).await?;
+            self.0
+                .ledger
+                .make_due(attempt.reference(), Cue::Proven, self.now())
+                .await?;
         }
-        Ok(())
+        Ok(Kept::Yes)
     }
 
-    /// Nothing of it is believed; if it names an attempt that is not over, the sweep asks.
-    async fn take_hint(&self, gateway: &Arc<dyn Gateway>, subject: &Subject) -> Result<(), StoreError> {
-        match self.0.ledger.find(&gateway.id(), gateway.account(), subject).await? {
-            Some(attempt) if !attempt.status.is_final() => self.ask_soon(&attempt).await,
-            _ => Ok(()),
+    /// Nothing of it is believed; if it names an attempt of ours, the sweep asks. Also about one that is over: money can come late,
+    /// and go back.
+    async fn take_hint(&self, gateway: &Arc<dyn Gateway>, subject: &Subject) -> Result<Kept, StoreError> {
+        if let Some(attempt) = self.0.ledger.find(&gateway.id(), gateway.account(), subject).await? {
+            self.0
+                .ledger
+                .make_due(attempt.reference(), Cue::Hint, self.now())
+                .await?;
         }
+        Ok(Kept::Yes)
     }
+}
+
+/// Is what a message said, or the question that it is a reason for, on record?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Yes,
+    /// It has to come again.
+    No,
+}
+
+/// While asking first nothing of a message is kept, for somebody else may have written it, not even the gateway's names in it: who
+/// chooses what is asked about chooses the answer. So what cannot be asked about without the message has to come again, after the
+/// reopening: where the gateway has named nothing yet, and where a keyed hash settles because there is nobody to ask.
+fn is_only_carrier(attempt: &StoredAttempt, event: &Verified<PaymentEvent>) -> bool {
+    let named = attempt.opened || attempt.checkout.is_some() || attempt.payment.is_some();
+    let decides = event.value().snapshot.status.is_final() || event.value().snapshot.status.has_money();
+    !named || (event.trust() == Trust::KeyedHash && decides)
 }
 
 /// For notices.

@@ -37,7 +37,7 @@ use crate::error::ConfigError;
 use crate::event::PaymentEvent;
 use crate::gateway::{Gateway, Gateways};
 use crate::ledger::rules::AskTimes;
-use crate::ledger::{Applied, AskReason, Ledger, StoreError, StoredAttempt};
+use crate::ledger::{Applied, AskReason, Cue, Ledger, StoreError, StoredAttempt};
 use crate::reference::GatewayId;
 use crate::security_event::{Emitter, SecurityEvent, SecurityPolicy, SecuritySink};
 use crate::verified::Verified;
@@ -117,10 +117,17 @@ impl Cashier {
         attempt: &StoredAttempt,
         event: Verified<PaymentEvent>,
     ) -> Result<Applied, StoreError> {
-        let heard = Heard::of(&event);
+        let (heard, says) = (Heard::of(&event), event.value().snapshot.status);
         let judgement = attempt.judge(event);
         let applied = self.0.ledger.apply(&judgement, self.now()).await?;
         self.tell_applied(attempt, &heard, applied);
+        if applied == Applied::Moved && attempt.next_ask.is_none() && !says.is_final() {
+            // Nobody asked about it any more, and it is alive after all.
+            self.0
+                .ledger
+                .make_due(attempt.reference(), Cue::Proven, self.now())
+                .await?;
+        }
         Ok(applied)
     }
 }

@@ -9,7 +9,7 @@ use super::asking::Answer;
 use crate::addresses;
 use crate::callback::Callback;
 use crate::form::Params;
-use crate::ledger::{Note, StoreError, StoredAttempt};
+use crate::ledger::{Applied, Note, RecordKind, StoreError, StoredAttempt};
 use crate::payment::PaymentStatus;
 use crate::reference::{AttemptReference, GatewayId, MerchantReference};
 use crate::security_event::{Reason, Step};
@@ -20,9 +20,10 @@ use crate::trace::notice;
 pub enum Standing {
     /// The order is paid.
     Paid,
-    /// The shopper did what was to be done, and the money is on its way: a slip, a transfer, a delayed method.
+    /// The shopper did what was to be done, and the money is on its way: a slip, a transfer, a delayed method. Or it came, and does
+    /// not fit the record, so a human looks. The shopper need not pay again.
     Pending,
-    /// It is not paid. The shopper may try again.
+    /// It is not paid, and no money for the order waits for a human. The shopper may try again.
     NotPaid,
     /// It could not be found out now. Show "being confirmed" and look again.
     AskAgain,
@@ -123,13 +124,33 @@ impl Cashier {
         };
         let attempt = self.0.ledger.attempt(attempt.reference()).await?.unwrap_or(attempt);
         let paid = self.0.ledger.fulfilment_of(&attempt.expected.order).await?.is_some();
+        let mut standing = standing(&attempt, paid, answer);
+        if standing == Standing::NotPaid && self.holds_money(&attempt).await? {
+            standing = Standing::Pending;
+        }
         Ok(Some(ReturnPage {
-            standing: standing(&attempt, paid, answer),
+            standing,
             see_other: (callback.method() != Method::GET).then(|| see_other(callback, &attempt)),
             cancelled: hint.cancelled,
             order: Some(attempt.expected.order),
             attempt: Some(attempt.expected.attempt),
         }))
+    }
+
+    /// Does the store hold money for the order that a human has to look at, whichever attempt it came for? Money of which the last
+    /// that was heard is that it went back is not held.
+    async fn holds_money(&self, attempt: &StoredAttempt) -> Result<bool, StoreError> {
+        for attempt in self.0.ledger.attempts_of(&attempt.expected.order).await? {
+            let timeline = self.0.ledger.timeline(attempt.reference()).await?;
+            let held = timeline.iter().rev().find_map(|record| match record.kind {
+                RecordKind::Held { status, .. } if status.has_money() => Some(status),
+                _ => None,
+            });
+            if held.is_some_and(|last| !matches!(last, PaymentStatus::Refunded | PaymentStatus::Disputed)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The attempt that this return belongs to: named once, with its own token beside it.
@@ -171,8 +192,10 @@ fn standing(attempt: &StoredAttempt, paid: bool, answer: Answer) -> Standing {
         | PaymentStatus::Refunded
         | PaymentStatus::Disputed => Standing::Pending,
         PaymentStatus::Created | PaymentStatus::RequiresAction | PaymentStatus::Unknown => match answer {
+            // It may be money: a human looks before anybody pays again.
+            Answer::Applied(Applied::Held(_)) => Standing::Pending,
             Answer::Applied(applied) if super::decides(applied) => Standing::NotPaid,
-            Answer::Applied(_) | Answer::None | Answer::NotAsked => Standing::AskAgain,
+            Answer::Applied(_) | Answer::None | Answer::CannotAsk | Answer::NotAsked => Standing::AskAgain,
         },
     }
 }

@@ -1,6 +1,7 @@
-//! What callbacks missed, asked for: every attempt that is not over gets asked about, less and less often (PAY-69).
+//! What callbacks missed, asked for: every attempt that is not over gets asked about, less and less often (PAY-69). One that is
+//! over gets asked about after a message about it.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Cashier;
@@ -20,7 +21,9 @@ pub struct SweepPolicy {
     pub per_gateway: usize,
     /// After so many questions in a row without an answer, a gateway is left alone for the rest of the sweep. Default 3.
     pub give_up_after: usize,
-    /// How long an attempt is reserved for the node that asks about it. Default 60 s: longer than any call may take.
+    /// How long an attempt is reserved for the node that asks about it. Default five minutes. It has to be longer than a question
+    /// may take: some gateways are asked with several calls, each of which may take its
+    /// [`total`](crate::transport::RetryPolicy::total). A node that dies holds one attempt back for so long.
     pub lease: Duration,
 }
 
@@ -30,7 +33,7 @@ impl Default for SweepPolicy {
             most: 100,
             per_gateway: 50,
             give_up_after: 3,
-            lease: Duration::from_secs(60),
+            lease: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -74,7 +77,11 @@ pub struct SweepReport {
     pub asked: usize,
     /// Of these, without an answer that could be used.
     pub unanswered: usize,
-    /// Due attempts that were left for the next sweep, because their gateway's share was used up or it gave no answers.
+    /// Due attempts of which nothing has been named yet that a question could be about, or whose gateway cannot be asked. They are
+    /// no questions; they are looked at again later.
+    pub not_askable: usize,
+    /// Due attempts that were left for the next sweep: because a share was used up, because their gateway gave no answers, or
+    /// because it is not configured any more.
     pub left: usize,
     /// Orders found paid.
     pub paid: usize,
@@ -114,15 +121,13 @@ impl SweepReport {
     }
 }
 
-/// How many are taken from the ledger at a time, so that a node that dies holds few of them back.
-const BATCH: usize = 10;
-/// How many due attempts are looked at for each question that may be asked. What is passed over is due again when its lease is
-/// over.
+/// How many attempts that cannot be asked about are looked at for each question that may be asked.
 const LOOKS_PER_QUESTION: usize = 10;
 
 impl Cashier {
-    /// Asks about attempts that are due. Call it every minute or so, on every node: no attempt is asked about by two at
-    /// once. An error stops the sweep; what was found until then is on record.
+    /// Asks about attempts that are due, at each gateway in turn. Call it every minute or so, on every node: no attempt is asked
+    /// about by two sweeps at once, as long as [`lease`](SweepPolicy::lease) is longer than a question takes. An error stops
+    /// the sweep; what was found until then is on record.
     pub async fn sweep(&self, policy: &SweepPolicy) -> Result<SweepReport, StoreError> {
         self.sweep_watched(policy, |_| {}).await
     }
@@ -144,29 +149,34 @@ impl Cashier {
         mut watch: impl FnMut(&SweepReport) + Send,
     ) -> Result<SweepReport, StoreError> {
         let mut report = SweepReport::default();
-        let mut shares: HashMap<GatewayId, Share> = HashMap::new();
-        while report.asked < policy.most && report.left < policy.most.saturating_mul(LOOKS_PER_QUESTION) {
+        let mut shares: VecDeque<Share> = self.0.gateways.iter().map(|gateway| Share::of(gateway.id())).collect();
+        while report.asked < policy.most {
+            let Some(mut share) = shares.pop_front() else { break };
+            if !share.goes_on(policy) {
+                continue;
+            }
+            // One at a time, so that its lease begins with its question.
             let due = AskDue {
+                gateway: share.gateway.clone(),
                 now: self.now(),
                 lease: policy.lease,
-                limit: BATCH.min(policy.most - report.asked),
+                limit: 1,
             };
-            let batch = self.0.ledger.attempts_to_ask(&due).await?;
-            if batch.is_empty() {
-                break;
+            let Some(attempt) = self.0.ledger.attempts_to_ask(&due).await?.pop() else {
+                continue;
+            };
+            let answer = self.ask_in_turn(&attempt).await?;
+            share.count(answer);
+            shares.push_back(share);
+            if answer == Answer::CannotAsk {
+                report.not_askable += 1;
+                continue;
             }
-            for attempt in batch {
-                let share = shares.entry(attempt.expected.gateway.clone()).or_default();
-                if share.asked >= policy.per_gateway || share.silent >= policy.give_up_after.max(1) {
-                    report.left += 1;
-                    continue;
-                }
-                let answer = self.ask(&attempt).await?;
-                share.count(answer);
-                self.count(&mut report, &attempt, answer).await?;
-                watch(&report);
-            }
+            self.count(&mut report, &attempt, answer).await?;
+            watch(&report);
         }
+        let left = self.0.ledger.left_to_ask(self.now()).await?;
+        report.left = usize::try_from(left).unwrap_or(usize::MAX);
         Ok(report)
     }
 
@@ -180,7 +190,7 @@ impl Cashier {
             Answer::Applied(Applied::Moved) => false,
             Answer::Applied(Applied::Held(_)) => true,
             Answer::Applied(Applied::Already | Applied::Older) => return Ok(()),
-            Answer::Applied(Applied::Ask(_)) | Answer::None | Answer::NotAsked => {
+            Answer::Applied(Applied::Ask(_)) | Answer::None | Answer::CannotAsk | Answer::NotAsked => {
                 report.unanswered += 1;
                 return Ok(());
             }
@@ -203,21 +213,43 @@ impl Cashier {
 }
 
 /// What one gateway got of a sweep.
-#[derive(Default)]
 struct Share {
+    gateway: GatewayId,
     asked: usize,
+    /// Attempts that could not be asked about.
+    passed: usize,
     /// Questions without an answer since the last one that had one.
     silent: usize,
 }
 
 impl Share {
+    fn of(gateway: GatewayId) -> Self {
+        Self {
+            gateway,
+            asked: 0,
+            passed: 0,
+            silent: 0,
+        }
+    }
+
+    fn goes_on(&self, policy: &SweepPolicy) -> bool {
+        self.asked < policy.per_gateway
+            && self.passed < policy.per_gateway.saturating_mul(LOOKS_PER_QUESTION)
+            && self.silent < policy.give_up_after.max(1)
+    }
+
     fn count(&mut self, answer: Answer) {
-        self.asked += 1;
         match answer {
+            // It says nothing about the gateway, and costs it nothing.
+            Answer::CannotAsk => {
+                self.passed += 1;
+                return;
+            }
             Answer::None => self.silent += 1,
             Answer::Applied(_) => self.silent = 0,
             // Somebody else is asking: that says nothing about the gateway.
             Answer::NotAsked => {}
         }
+        self.asked += 1;
     }
 }

@@ -60,6 +60,12 @@ impl TestGateway {
         })
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> GatewayId {
+        GatewayId::from_static("conformance")
+    }
+
     /// The account.
     #[must_use]
     pub fn account(&self) -> &MerchantAccount {
@@ -72,7 +78,7 @@ impl TestGateway {
         let amount = Money::new(1980, Currency::JPY);
         let request = CheckoutRequest::builder(order.clone()).total(amount);
         Ok(ExpectedPayment {
-            gateway: GatewayId::from_static("conformance"),
+            gateway: self.id(),
             account: self.account.clone(),
             environment: Environment::Sandbox,
             order,

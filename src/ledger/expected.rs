@@ -121,6 +121,8 @@ pub struct StoredAttempt {
     pub link: Option<KeptLink>,
     /// How often the gateway was asked about it since its state last changed.
     pub asks: u32,
+    /// When the last question about it was begun.
+    pub asked_at: Option<SystemTime>,
     /// When the sweep asks next; `None` means not by itself.
     pub next_ask: Option<SystemTime>,
 }
@@ -140,6 +142,7 @@ impl StoredAttempt {
             opened: false,
             link: None,
             asks: 0,
+            asked_at: None,
             next_ask: expected.created_at.checked_add(FIRST_ASK),
             expected,
         }

@@ -114,6 +114,14 @@ pub struct Contradiction {
     mismatch: Mismatch,
 }
 
+/// Something proven that says too little to decide anything.
+#[derive(Clone, Debug)]
+pub struct Unclear {
+    attempt: AttemptReference,
+    event: Verified<PaymentEvent>,
+    reason: AskReason,
+}
+
 /// What a proven event means for an attempt.
 #[derive(Clone, Debug)]
 #[must_use = "a judgement that is not applied changes nothing"]
@@ -125,7 +133,7 @@ pub enum Judgement {
     /// Not what was expected.
     Contradiction(Contradiction),
     /// It does not say enough to decide: ask the gateway.
-    Ask(AskReason),
+    Ask(Unclear),
 }
 
 /// Why an event decides nothing.
@@ -166,6 +174,15 @@ macro_rules! evidence {
 evidence!(Accepted);
 evidence!(News);
 evidence!(Contradiction);
+evidence!(Unclear);
+
+impl Unclear {
+    /// Why it decides nothing.
+    #[must_use]
+    pub fn reason(&self) -> AskReason {
+        self.reason
+    }
+}
 
 impl Contradiction {
     /// In what it differs.
@@ -176,14 +193,13 @@ impl Contradiction {
 }
 
 impl Judgement {
-    /// The attempt and the event, unless there is nothing to apply.
-    #[must_use]
-    pub fn evidence(&self) -> Option<(&AttemptReference, &Verified<PaymentEvent>)> {
+    /// The attempt and the event.
+    pub fn evidence(&self) -> (&AttemptReference, &Verified<PaymentEvent>) {
         match self {
             Self::Accepted(Accepted { attempt, event })
             | Self::News(News { attempt, event })
-            | Self::Contradiction(Contradiction { attempt, event, .. }) => Some((attempt, event)),
-            Self::Ask(_) => None,
+            | Self::Contradiction(Contradiction { attempt, event, .. })
+            | Self::Ask(Unclear { attempt, event, .. }) => (attempt, event),
         }
     }
 }
@@ -255,7 +271,7 @@ impl StoredAttempt {
                 event,
                 mismatch,
             }),
-            Meaning::Asks(reason) => Judgement::Ask(reason),
+            Meaning::Asks(reason) => Judgement::Ask(Unclear { attempt, event, reason }),
         }
     }
 

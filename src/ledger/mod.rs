@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 pub use self::chain::{Break, BreakReason, Digest, Head, KeptRecord};
 pub use self::checkpoint::{Checkpoint, CheckpointError};
 pub use self::expected::{ExpectedPayment, PlanError, StoredAttempt};
-pub use self::judgement::{Accepted, AskReason, Contradiction, Judgement, Mismatch, News, Rejected};
+pub use self::judgement::{Accepted, AskReason, Contradiction, Judgement, Mismatch, News, Rejected, Unclear};
 pub use self::mode::{Mode, ModeChange, Switch, SwitchText, SwitchTextError, Switched};
 pub use self::record::{HeldEvidence, Note, Record, RecordKind};
 pub use self::verify::{ChainCheck, verify};
@@ -90,15 +90,27 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// starts to count anew, and at a final state it ends.
     fn apply<'a>(&'a self, judgement: &'a Judgement, at: SystemTime) -> BoxFuture<'a, Result<Applied, StoreError>>;
 
-    /// Attempts that are due to be asked about, oldest due first. Each is handed out to one caller only until its lease is
-    /// over, across all nodes.
+    /// Attempts of a gateway that are due to be asked about, oldest due first. Each is handed out to one caller only until its
+    /// lease is over, across all nodes; the question counts as begun now, and [`StoredAttempt::asked_at`] says so.
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>>;
 
-    /// Says how an asking went and when to ask next; `None` means not again by itself. Gives back the lease.
+    /// How many attempts are due and not handed out, at all gateways together.
+    fn left_to_ask(&self, now: SystemTime) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Says how a question went that was begun at a time, and gives back the lease. `seen` is the attempt as it was handed out,
+    /// or as it was looked up since: what others wrote after that stays, as [`rules::after_question`] says.
     fn asked<'a>(
         &'a self,
-        attempt: &'a AttemptReference,
+        seen: &'a StoredAttempt,
         asked: &'a Asked,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// A message came that is a reason to ask: makes the attempt due as [`rules::due_by_cue`] says, also one that is over.
+    fn make_due<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        cue: Cue,
         at: SystemTime,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
@@ -286,7 +298,7 @@ pub enum Applied {
     Older,
     /// Authentic, but it contradicts the record, or money came where none may. Kept for a human; never fulfils.
     Held(HeldReason),
-    /// It does not say enough. Neither paid nor failed: ask the gateway.
+    /// It does not say enough. Neither paid nor failed: ask the gateway. That it was heard is on record.
     Ask(AskReason),
 }
 
@@ -333,8 +345,10 @@ impl fmt::Display for HeldReason {
 }
 
 /// What is to be handed out for asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskDue {
+    /// At which gateway: one that gives no answers, or that nobody is configured to ask, keeps nothing from the others.
+    pub gateway: GatewayId,
     /// The time now.
     pub now: SystemTime,
     /// How long each is reserved for the caller.
@@ -350,6 +364,15 @@ pub struct Asked {
     pub answered: bool,
     /// When to ask next; `None` means not again by itself.
     pub next: Option<SystemTime>,
+}
+
+/// What kind of message is a reason to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cue {
+    /// Its origin was proven: it is asked about at once.
+    Proven,
+    /// Anybody may have sent it: it is asked about after a wait, so that forged ones cost little (PAY-64).
+    Hint,
 }
 
 /// The right to fulfil one order.

@@ -98,7 +98,7 @@ pub enum RecordKind {
         /// Keyed digest of the raw bytes, in hex.
         evidence: String,
     },
-    /// A proof that changed nothing: known already, or older.
+    /// A proof that changed nothing: known already, or older, or it said too little, so that the gateway is asked.
     Heard {
         /// What it said.
         status: PaymentStatus,

@@ -2,11 +2,12 @@
 //!
 //! A backend reads what [`decide`] needs, calls it, and writes what it answers: all three inside one transaction.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use super::expected::FIRST_ASK;
 use super::judgement::Meaning;
-use super::{Applied, Binding, HeldReason, Judgement, Opened, RecordKind, StoredAttempt};
+use super::{Applied, Asked, Binding, Cue, HeldReason, Judgement, Opened, RecordKind, StoredAttempt};
 use crate::event::PaymentEvent;
 use crate::payment::{Move, PaymentStatus};
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
@@ -22,7 +23,7 @@ pub struct Situation<'a> {
     /// The attempt that the event's payment or its checkout is bound to; where the two differ, the one that is not
     /// this attempt.
     pub transaction_of: Option<&'a AttemptReference>,
-    /// True if this event id was recorded for this attempt before.
+    /// True if [what the event is heard as](heard_as) was recorded for this attempt before.
     pub heard_before: bool,
 }
 
@@ -67,11 +68,22 @@ pub fn owner_of_transaction<'a>(
     bound.max_by_key(|owner| *owner != ours)
 }
 
+/// Under which name an event is remembered, so that it goes on record once: its id; but what says too little to decide anything
+/// has a name of its own. An answer of the gateway has one id for as long as its words are the same, and one that gave no sum
+/// must not hide one that gives another.
+#[must_use]
+pub fn heard_as<'a>(attempt: &StoredAttempt, said: &'a PaymentEvent) -> Cow<'a, str> {
+    match attempt.meaning_of(said) {
+        Meaning::Asks(_) => Cow::Owned(format!("{} unclear", said.id)),
+        Meaning::Pays | Meaning::Tells | Meaning::Contradicts(_) => Cow::Borrowed(said.id.as_str()),
+    }
+}
+
 /// Decides what a judgement does.
 #[must_use]
 pub fn decide(situation: Situation<'_>, judgement: &Judgement) -> Decision {
     match judgement {
-        Judgement::Ask(reason) => Decision::nothing(Applied::Ask(*reason)),
+        Judgement::Ask(unclear) => judge_again(situation, unclear.event()),
         Judgement::Contradiction(contradiction) => hold(
             situation,
             contradiction.event(),
@@ -89,7 +101,7 @@ fn judge_again(situation: Situation<'_>, event: &Verified<PaymentEvent>) -> Deci
         Meaning::Pays => weigh(situation, event, true),
         Meaning::Tells => weigh(situation, event, false),
         Meaning::Contradicts(mismatch) => hold(situation, event, HeldReason::Mismatch(mismatch)),
-        Meaning::Asks(reason) => Decision::nothing(Applied::Ask(reason)),
+        Meaning::Asks(reason) => heard(situation, event, Applied::Ask(reason)),
     }
 }
 
@@ -108,7 +120,7 @@ fn weigh(situation: Situation<'_>, event: &Verified<PaymentEvent>, pays: bool) -
     let hearing = attempt.status.hearing(said);
     let moves = match hearing {
         Move::Late => return hold(situation, event, HeldReason::Late),
-        Move::Older => return heard(situation, event, Applied::Older),
+        Move::Older => return heard_of(situation, event, Applied::Older),
         Move::Nothing => return Decision::nothing(Applied::Ask(super::AskReason::StatusUnknown)),
         Move::Same => false,
         Move::Forward => true,
@@ -126,7 +138,7 @@ fn weigh(situation: Situation<'_>, event: &Verified<PaymentEvent>, pays: bool) -
         // The money came and went before we heard of it.
         (false, None) if went_back(said) => hold(situation, event, HeldReason::Refunded),
         _ if moves => Decision::nothing(Applied::Moved),
-        _ => return heard(situation, event, Applied::Already),
+        _ => return heard_of(situation, event, Applied::Already),
     };
     if moves {
         decision.status = Some(said);
@@ -153,9 +165,15 @@ fn bind(decision: &mut Decision, attempt: &StoredAttempt, said: &PaymentEvent) {
     }
 }
 
+/// It changes nothing, and names may be new.
+fn heard_of(situation: Situation<'_>, event: &Verified<PaymentEvent>, verdict: Applied) -> Decision {
+    let mut decision = heard(situation, event, verdict);
+    bind(&mut decision, situation.attempt, event.value());
+    decision
+}
+
 fn heard(situation: Situation<'_>, event: &Verified<PaymentEvent>, verdict: Applied) -> Decision {
     let mut decision = Decision::nothing(verdict);
-    bind(&mut decision, situation.attempt, event.value());
     if !situation.heard_before {
         let said = event.value();
         decision.records.push(RecordKind::Heard {
@@ -232,13 +250,18 @@ impl AskTimes {
 }
 
 /// When to ask about an attempt again by itself: twice as late each time up to the longest wait, and once more right after its
-/// page expires. Nothing for one that is over.
+/// page expires. One that is over is asked about because of a message alone: until the gateway answered, and that
+/// [so often](MOST_ASKS_WHEN_OVER) at most.
 #[must_use]
-pub fn next_ask(attempt: &StoredAttempt, now: SystemTime, times: &AskTimes) -> Option<SystemTime> {
-    if attempt.status.is_final() || !blocks(attempt, now) {
+pub fn next_ask(attempt: &StoredAttempt, answered: bool, now: SystemTime, times: &AskTimes) -> Option<SystemTime> {
+    let doubled = FIRST_ASK.saturating_mul(2_u32.saturating_pow(attempt.asks.min(16)));
+    if attempt.status.is_final() {
+        let again = !answered && attempt.asks < MOST_ASKS_WHEN_OVER;
+        return now.checked_add(doubled.min(times.pending)).filter(|_| again);
+    }
+    if !blocks(attempt, now) {
         return None;
     }
-    let doubled = FIRST_ASK.saturating_mul(2_u32.saturating_pow(attempt.asks.min(16)));
     let longest = if attempt.status == PaymentStatus::Pending {
         times.pending
     } else {
@@ -248,6 +271,78 @@ pub fn next_ask(attempt: &StoredAttempt, now: SystemTime, times: &AskTimes) -> O
     let after_expiry = attempt.expires_at.checked_add(FIRST_ASK);
     let ahead = after_expiry.filter(|after_expiry| now < *after_expiry);
     Some(ahead.map_or(next, |after_expiry| after_expiry.min(next)))
+}
+
+/// How often the gateway is asked in vain about an attempt that is over: two days and a half, with the usual times. Then it takes
+/// another message.
+pub const MOST_ASKS_WHEN_OVER: u32 = 16;
+
+/// The longest that a hint waits, counted from the last question about its attempt.
+const HINT_WAIT: Duration = Duration::from_secs(3600);
+
+/// When an attempt is to be asked about because of a message; nothing if that changes nothing.
+///
+/// A question that is still to be begun is newer than the message, and is enough. One that was begun before may not be: then
+/// the time is another one than before, so that whoever is asking sees it.
+///
+/// What was proven is asked about at once. A hint waits, counted from the last question: half a minute, twice as long after each
+/// question that brought no news, an hour at most, and an hour where the attempt is over. So hints in any number cost as many
+/// questions about an attempt as the hours they go on, and eight.
+#[must_use]
+pub fn due_by_cue(attempt: &StoredAttempt, cue: Cue, at: SystemTime) -> Option<SystemTime> {
+    let due = attempt.next_ask.filter(|next| *next <= at);
+    if due.is_some_and(|due| attempt.asked_at.is_none_or(|asked_at| asked_at < due)) {
+        return None;
+    }
+    let wait = match cue {
+        Cue::Proven => Duration::ZERO,
+        Cue::Hint if attempt.status.is_final() => HINT_WAIT,
+        Cue::Hint => (FIRST_ASK / 4)
+            .saturating_mul(2_u32.saturating_pow(attempt.asks.min(16)))
+            .min(HINT_WAIT),
+    };
+    let waited = attempt.asked_at.and_then(|asked_at| asked_at.checked_add(wait));
+    let soonest = waited.filter(|_| cue == Cue::Hint).map_or(at, |waited| waited.max(at));
+    match (due, attempt.next_ask) {
+        // Its question was begun. Clocks that stand still must not make two times equal.
+        (Some(due), _) if due == soonest => due.checked_sub(Duration::from_micros(1)),
+        (None, Some(next)) if next <= soonest => None,
+        _ => Some(soonest),
+    }
+}
+
+/// What is known of the asking about an attempt after a question that was begun at a time; `seen` is the attempt as whoever
+/// asked knows it, and `attempt` as it is now.
+///
+/// If it was handed out to somebody else since, the lease is theirs. If a message made it due since, it stays due. Neither is
+/// taken back by an older question.
+#[must_use]
+pub fn after_question(attempt: &StoredAttempt, seen: &StoredAttempt, asked: &Asked, at: SystemTime) -> AfterQuestion {
+    let ours = attempt.asked_at == seen.asked_at;
+    let undisturbed = ours && attempt.next_ask == seen.next_ask;
+    AfterQuestion {
+        asks: if asked.answered && attempt.status.is_final() {
+            0
+        } else {
+            attempt.asks.saturating_add(1)
+        },
+        asked_at: if ours { Some(at) } else { attempt.asked_at },
+        next_ask: if undisturbed { asked.next } else { attempt.next_ask },
+        gives_back: ours,
+    }
+}
+
+/// What a ledger has to write after a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AfterQuestion {
+    /// How often it was asked.
+    pub asks: u32,
+    /// When the last question was begun.
+    pub asked_at: Option<SystemTime>,
+    /// When to ask next.
+    pub next_ask: Option<SystemTime>,
+    /// True if the lease ends.
+    pub gives_back: bool,
 }
 
 /// How long after its expiry an attempt that was never confirmed stops blocking its order. The shopper never got an
@@ -321,7 +416,7 @@ mod tests {
     }
 
     fn waits(attempt: &StoredAttempt, now: u64, times: &AskTimes) -> Option<u64> {
-        let next = next_ask(attempt, at(now), times)?;
+        let next = next_ask(attempt, true, at(now), times)?;
         Some(next.duration_since(at(now)).unwrap().as_secs())
     }
 
@@ -371,14 +466,14 @@ mod tests {
     fn what_is_over_or_blocks_nothing_is_not_asked_about() {
         let times = AskTimes::default();
         for status in PaymentStatus::ALL {
-            let asked = next_ask(&opened(0, status), at(0), &times).is_some();
+            let asked = next_ask(&opened(0, status), true, at(0), &times).is_some();
             assert_eq!(asked, !status.is_final(), "{status}");
         }
         // Nobody got an address for it, and it expired more than an hour ago.
         let mut never = opened(0, PaymentStatus::Created);
         never.opened = false;
         let end = 30 * MINUTE + UNOPENED_GRACE.as_secs();
-        assert!(next_ask(&never, at(end - 1), &times).is_some());
-        assert!(next_ask(&never, at(end), &times).is_none());
+        assert!(next_ask(&never, true, at(end - 1), &times).is_some());
+        assert!(next_ask(&never, true, at(end), &times).is_none());
     }
 }

@@ -9,13 +9,13 @@ use super::time::{kept, lease_end, micros};
 use crate::event::Subject;
 use crate::ledger::rules::{self, Situation};
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence, Judgement,
-    KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, RecordKind, StoreError, StoreNote, StoredAttempt,
-    Which, Window, WindowCursor, WindowRow,
+    Applied, AskDue, Asked, Binding, CloseReason, Cue, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence,
+    Judgement, KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, RecordKind, StoreError, StoreNote,
+    StoredAttempt, Which, Window, WindowCursor, WindowRow,
 };
 use crate::payment::PaymentStatus;
 use crate::reference::{
-    AttemptReference, EventId, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference,
+    AttemptReference, FulfilmentKey, GatewayId, GatewayReference, MerchantAccount, MerchantReference,
 };
 use crate::transport::BoxFuture;
 
@@ -127,22 +127,50 @@ impl Ledger for MemoryLedger {
     }
 
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>> {
-        self.turn(move |state| state.attempts_to_ask(*due))
+        self.turn(move |state| state.attempts_to_ask(due))
+    }
+
+    fn left_to_ask(&self, now: SystemTime) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.turn(move |state| {
+            let now = kept(now)?;
+            let due = state.attempts.values().filter(|row| row.is_due(now));
+            Ok(due.count() as u64)
+        })
     }
 
     fn asked<'a>(
         &'a self,
-        attempt: &'a AttemptReference,
+        seen: &'a StoredAttempt,
         asked: &'a Asked,
         at: SystemTime,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.turn(move |state| {
-            kept(at)?;
+            let at = kept(at)?;
             let next = asked.next.map(kept).transpose()?;
+            let row = state.row(seen.reference())?;
+            let after = rules::after_question(&row.attempt, seen, &Asked { next, ..*asked }, at);
+            row.attempt.asks = after.asks;
+            row.attempt.asked_at = after.asked_at;
+            row.attempt.next_ask = after.next_ask;
+            if after.gives_back {
+                row.ask_lease_until = None;
+            }
+            Ok(())
+        })
+    }
+
+    fn make_due<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        cue: Cue,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.turn(move |state| {
+            let at = kept(at)?;
             let row = state.row(attempt)?;
-            row.attempt.asks = row.attempt.asks.saturating_add(1);
-            row.attempt.next_ask = next;
-            row.ask_lease_until = None;
+            if let Some(due) = rules::due_by_cue(&row.attempt, cue, at) {
+                row.attempt.next_ask = Some(kept(due)?);
+            }
             Ok(())
         })
     }
@@ -326,7 +354,7 @@ struct State {
     written: Vec<AttemptReference>,
     names: HashMap<(GatewayId, MerchantAccount, Named, GatewayReference), AttemptReference>,
     rights: Vec<Right>,
-    heard: HashSet<(AttemptReference, EventId)>,
+    heard: HashSet<(AttemptReference, String)>,
     notes: HashSet<(AttemptReference, Note)>,
     /// Each as it is read, and as it is kept.
     records: Vec<(Record, KeptRecord)>,
@@ -336,6 +364,14 @@ struct State {
 struct Row {
     attempt: StoredAttempt,
     ask_lease_until: Option<SystemTime>,
+}
+
+impl Row {
+    /// Is it to be asked about, and handed out to nobody?
+    fn is_due(&self, now: SystemTime) -> bool {
+        let free = self.ask_lease_until.is_none_or(|lease_until| lease_until <= now);
+        free && self.attempt.next_ask.is_some_and(|next| next <= now)
+    }
 }
 
 struct Right {
@@ -413,11 +449,7 @@ impl State {
 
     fn apply(&mut self, judgement: &Judgement, at: SystemTime) -> Result<Applied, StoreError> {
         let at = kept(at)?;
-        let (attempt, event) = match (judgement.evidence(), judgement) {
-            (Some(evidence), _) => evidence,
-            (None, Judgement::Ask(reason)) => return Ok(Applied::Ask(*reason)),
-            (None, _) => return Err(StoreError::missing("a judgement without evidence")),
-        };
+        let (attempt, event) = judgement.evidence();
         let said = event.value();
         let stored = self.stored(attempt).ok_or(NO_SUCH_ATTEMPT)?;
         let owner = |what, name: &Option<GatewayReference>| {
@@ -428,7 +460,7 @@ impl State {
             owner(Named::Payment, &said.subject.payment),
             owner(Named::Checkout, &said.subject.checkout),
         ];
-        let heard = (attempt.clone(), said.id.clone());
+        let heard = (attempt.clone(), rules::heard_as(&stored, said).into_owned());
         let situation = Situation {
             attempt: &stored,
             paid_by: self.right_of(&stored.expected.order).map(|right| &right.attempt),
@@ -436,9 +468,6 @@ impl State {
             heard_before: self.heard.contains(&heard),
         };
         let decision = rules::decide(situation, judgement);
-        if matches!(decision.verdict, Applied::Ask(_)) {
-            return Ok(decision.verdict);
-        }
         self.bind(attempt, decision.bind_checkout, decision.bind_payment)?;
         if let Some(status) = decision.status {
             let row = self.row(attempt)?;
@@ -462,15 +491,15 @@ impl State {
         Ok(decision.verdict)
     }
 
-    fn attempts_to_ask(&mut self, due: AskDue) -> Result<Vec<StoredAttempt>, StoreError> {
+    fn attempts_to_ask(&mut self, due: &AskDue) -> Result<Vec<StoredAttempt>, StoreError> {
         let (now, until) = (kept(due.now)?, lease_end(due.now, due.lease)?);
         let mut ready: Vec<(SystemTime, AttemptReference)> = Vec::new();
         for attempt in &self.written {
             let Some(row) = self.attempts.get(attempt) else {
                 continue;
             };
-            let free = row.ask_lease_until.is_none_or(|lease_until| lease_until <= now);
-            if let Some(next) = row.attempt.next_ask.filter(|next| *next <= now && free) {
+            let wanted = row.is_due(now) && row.attempt.expected.gateway == due.gateway;
+            if let Some(next) = row.attempt.next_ask.filter(|_| wanted) {
                 ready.push((next, attempt.clone()));
             }
         }
@@ -481,6 +510,7 @@ impl State {
         for (_, attempt) in ready {
             let row = self.row(&attempt)?;
             row.ask_lease_until = Some(until);
+            row.attempt.asked_at = Some(now);
             handed_out.push(row.attempt.clone());
         }
         Ok(handed_out)

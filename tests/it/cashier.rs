@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kessai::gateways::stripe::signature_header;
+use kessai::ledger::StoredAttempt;
 use kessai::sign::SigningKeys;
 use kessai::transport::TransportErrorKind;
 use kessai::{
@@ -756,6 +757,63 @@ async fn the_standing_follows_the_evidence() {
         .await;
     assert_eq!(page.standing, Standing::Paid);
     assert!(world.script.requests().is_empty());
+}
+
+async fn standing(world: &World, target: &str) -> Standing {
+    let callback = back(world, "GET", target);
+    world.cashier.returned(&GatewayId::STRIPE, callback).await.standing
+}
+
+#[tokio::test]
+async fn money_that_a_human_has_to_look_at_is_not_asked_for_again() {
+    // Another sum than the expected one was captured, as the answer says.
+    let world = World::new();
+    let attempt = world.open(&order("EC-1"), "cs_test_1").await;
+    let (name, state) = (attempt.reference(), attempt.expected.return_token.as_str());
+    let target = format!("/pay/stripe/return?attempt={name}&state={state}&session_id=cs_test_1");
+    let mut other = session(&attempt, "complete", "paid");
+    other["amount_total"] = json!(3959);
+    for _ in 0..2 {
+        world.clock.advance(Duration::from_secs(10));
+        world.script.answer(200, other.to_string());
+        assert_eq!(standing(&world, &target).await, Standing::Pending);
+        assert_eq!(world.held_reasons().await, ["amount"]);
+    }
+    // Later answers may say less. What is held is held.
+    world.clock.advance(Duration::from_secs(10));
+    world
+        .script
+        .answer(200, session(&attempt, "open", "unpaid").to_string());
+    assert_eq!(standing(&world, &target).await, Standing::Pending);
+
+    // Money came after the end; a second attempt of the order was opened, and given up.
+    let world = World::new();
+    let first = world.open(&order("EC-1"), "cs_test_1").await;
+    let expired = session(&first, "expired", "unpaid");
+    world
+        .deliver(&event("evt_1", "checkout.session.expired", &expired))
+        .await;
+    let target = |attempt: &StoredAttempt| {
+        let (name, state) = (attempt.reference(), attempt.expected.return_token.as_str());
+        format!("/pay/stripe/cancel?attempt={name}&state={state}")
+    };
+    assert_eq!(standing(&world, &target(&first)).await, Standing::NotPaid);
+    world.deliver(&paid("evt_2", &first)).await;
+    assert_eq!(world.held_reasons().await, ["late"]);
+    let second = world.open(&order("EC-1"), "cs_test_2").await;
+    for attempt in [&first, &second] {
+        world.script.answer(200, session(&second, "open", "unpaid").to_string());
+        assert_eq!(standing(&world, &target(attempt)).await, Standing::Pending);
+        world.script.clear();
+    }
+    // It went back. Now the order can be paid again.
+    let charge = json!({
+        "id": "ch_1", "payment_intent": "pi_of_cs_test_1", "amount": 3960, "amount_captured": 3960,
+        "amount_refunded": 3960, "currency": "jpy", "refunded": true, "livemode": false,
+        "metadata": {"order_id": "EC-1", "attempt_id": first.reference().as_str()},
+    });
+    world.deliver(&event("evt_3", "charge.refunded", &charge)).await;
+    assert_eq!(standing(&world, &target(&first)).await, Standing::NotPaid);
 }
 
 // ----- sweep -----

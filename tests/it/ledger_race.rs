@@ -49,6 +49,7 @@ async fn come_back(
 /// The sweep asks about what is due.
 async fn sweep(ledger: &dyn Ledger, gateway: &TestGateway, said: &Statement) -> Vec<Applied> {
     let due = AskDue {
+        gateway: said.gateway.clone(),
         now: now() + Duration::from_secs(200),
         lease: Duration::from_secs(60),
         limit: 10,
@@ -61,7 +62,7 @@ async fn sweep(ledger: &dyn Ledger, gateway: &TestGateway, said: &Statement) -> 
             answered: true,
             next: None,
         };
-        ledger.asked(attempt.reference(), &asked, now()).await.unwrap();
+        ledger.asked(&attempt, &asked, now()).await.unwrap();
     }
     verdicts
 }

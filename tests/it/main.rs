@@ -13,6 +13,7 @@
 #![allow(clippy::too_many_lines, reason = "a table is as long as the sheet's")]
 #![allow(unreachable_pub, reason = "one binary of modules, nothing is reached from outside")]
 
+mod asked;
 mod attacks;
 mod axum_intake;
 mod bounds;

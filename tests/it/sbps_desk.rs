@@ -420,6 +420,108 @@ async fn one_payment_pays_one_order() {
 }
 
 #[tokio::test]
+async fn forms_that_nobody_used_keep_no_paid_order_from_being_found() {
+    let script = Scripted::new();
+    let desk = Desk::of(asking(&script).build().unwrap());
+    for n in 0..40 {
+        let _ = desk.open(&tea(&format!("EC-LEFT-{n}"))).await;
+    }
+    desk.clock.advance(Duration::from_secs(1));
+    let _ = desk.open(&tea("EC-PAID")).await;
+    let paid = desk.attempt("EC-PAID").await;
+    desk.deliver(&accepted(&paid.expected)).await;
+    // The notification made it due, and the others are due for longer by then.
+    desk.clock.advance(Duration::from_secs(180));
+    script.answer(200, credit("1", "2"));
+    let swept = desk.cashier.sweep(&SweepPolicy::default()).await.unwrap();
+    assert_eq!((swept.asked, swept.paid, swept.unanswered), (1, 1, 0));
+    assert_eq!((swept.not_askable, swept.left), (40, 0));
+    assert_eq!(script.requests().len(), 1);
+    // Nobody was asked about the others, and no record says so.
+    let left = desk.attempt("EC-LEFT-0").await;
+    let timeline = desk.cashier.ledger().timeline(left.reference()).await.unwrap();
+    let kinds: Vec<_> = timeline.iter().map(|record| record.kind.as_str()).collect();
+    assert_eq!(kinds, ["expected"]);
+    // They are looked at less and less often, and an hour after their end not at all.
+    let mut looks = 0;
+    for _ in 0..(5 * 60) {
+        desk.clock.advance(Duration::from_secs(60));
+        looks += desk.cashier.sweep(&SweepPolicy::default()).await.unwrap().not_askable;
+    }
+    assert!(looks <= 40 * 8, "{looks}");
+    assert!(desk.attempt("EC-LEFT-0").await.next_ask.is_none());
+}
+
+/// The key may be known to somebody else. Whoever chose the tracking id would choose what is asked about, and the answer names
+/// neither order nor amount: so nothing of the message is kept, and it has to come again.
+#[tokio::test]
+async fn while_asking_first_a_notification_binds_nothing_and_has_to_come_again() {
+    let text = |text: &str| kessai::ledger::SwitchText::new(text).unwrap();
+    let script = Scripted::new();
+    for (sbps, settles) in [(settling(), true), (asking(&script).build().unwrap(), false)] {
+        let desk = Desk::of(sbps);
+        let _ = desk.open(&tea("EC-1")).await;
+        let attempt = desk.attempt("EC-1").await;
+        let before = desk.cashier.ledger().timeline(attempt.reference()).await.unwrap();
+        let turned = desk.cashier.ask_before_apply(text("operator"), text("a leak"));
+        let _ = turned.await.unwrap();
+        let report = accepted(&attempt.expected);
+        for _ in 0..3 {
+            assert_eq!(desk.deliver(&report).await, "NG,try again");
+        }
+        let stored = desk.attempt("EC-1").await;
+        assert_eq!((&stored.checkout, &stored.payment), (&None, &None));
+        let after = desk.cashier.ledger().timeline(attempt.reference()).await.unwrap();
+        assert_eq!(after, before);
+        assert_eq!(desk.cashier.sweep(&SweepPolicy::default()).await.unwrap().asked, 0);
+
+        desk.cashier.reopen(text("operator"), text("new keys")).await.unwrap();
+        assert_eq!(desk.deliver(&report).await, "OK,");
+        if !settles {
+            script.answer(200, credit("1", "2"));
+            assert_eq!(desk.cashier.sweep(&SweepPolicy::default()).await.unwrap().paid, 1);
+        }
+        assert_eq!(desk.paid_orders().await, 1);
+    }
+}
+
+/// A slip was named before, so the deposit can be asked about; but not where nobody can be asked at all.
+#[tokio::test]
+async fn while_asking_first_a_deposit_is_asked_about_or_comes_again() {
+    let text = |text: &str| kessai::ledger::SwitchText::new(text).unwrap();
+    let script = Scripted::new();
+    for settles in [true, false] {
+        let sbps = if settles {
+            shop().notifications_settle().methods(["webcvs"]).build().unwrap()
+        } else {
+            asking(&script).methods(["webcvs"]).build().unwrap()
+        };
+        let desk = Desk::of(sbps);
+        let _ = desk.open(&tea("EC-1")).await;
+        let attempt = desk.attempt("EC-1").await;
+        let slip = with(
+            accepted(&attempt.expected),
+            &[("pay_method", "webcvs"), ("res_pay_method", "webcvs")],
+        );
+        assert_eq!(desk.deliver(&slip).await, "OK,");
+        let turned = desk.cashier.ask_before_apply(text("operator"), text("a leak"));
+        let _ = turned.await.unwrap();
+        let deposit = with(slip, &[("res_result", "PY"), ("res_date", "20261126110701")]);
+        if settles {
+            assert_eq!(desk.deliver(&deposit).await, "NG,try again");
+            assert_eq!(desk.paid_orders().await, 0);
+            continue;
+        }
+        assert_eq!(desk.deliver(&deposit).await, "OK,");
+        let inside =
+            "<res_result>OK</res_result><res_pay_method_info><payment_status>3</payment_status></res_pay_method_info>";
+        script.answer(200, answer("MG01-00101-701", inside));
+        assert_eq!(desk.cashier.sweep(&SweepPolicy::default()).await.unwrap().paid, 1);
+        assert_eq!(desk.paid_orders().await, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_return_of_another_attempt_is_nobodys() {
     let desk = Desk::of(settling());
     let _ = desk.open(&tea("EC-1")).await;

@@ -8,10 +8,10 @@ use kessai::ledger::{SwitchText, Window};
 use kessai::ledgers::SqliteLedger;
 use kessai::report::Format;
 use kessai::{Clock, GatewayId, MerchantAccount, OpenError, PaymentStatus, SweepPolicy};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::order;
-use crate::support::world::{World, paid, session, tell_a_story};
+use crate::support::world::{World, event, paid, session, tell_a_story};
 
 fn text(text: &str) -> SwitchText {
     SwitchText::new(text).unwrap()
@@ -120,6 +120,50 @@ async fn while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answe
     assert_eq!(world.fulfil_all().await.len(), 1);
     // New checkouts go on: only what is believed changed.
     world.open(&order("EC-2"), "cs_test_2").await;
+}
+
+#[tokio::test]
+async fn while_asking_first_a_message_about_what_is_over_is_asked_about_within_bounds() {
+    let world = World::new();
+    let attempt = world.open(&order("EC-1"), "cs_test_1").await;
+    world.deliver(&paid("evt_1", &attempt)).await;
+    let turned = world.cashier.ask_before_apply(text("operator"), text("a leak"));
+    let _ = turned.await.unwrap();
+    world.clock.advance(Duration::from_secs(600));
+    let charge = json!({
+        "id": "ch_1", "payment_intent": "pi_of_cs_test_1", "amount": 3960, "amount_captured": 3960,
+        "amount_refunded": 3960, "currency": "jpy", "refunded": true, "livemode": false,
+        "metadata": {"order_id": "EC-1", "attempt_id": attempt.reference().as_str()},
+    });
+    assert_eq!(world.deliver(&event("evt_2", "charge.refunded", &charge)).await, 200);
+    let stored = || async { world.attempts(&attempt.expected.order).await.remove(0) };
+    assert_eq!(stored().await.status, PaymentStatus::Captured, "nothing is believed");
+    let mut answer = session(&attempt, "complete", "paid");
+    answer["payment_intent"] = json!({
+        "id": "pi_of_cs_test_1", "status": "succeeded",
+        "latest_charge": {"amount": 3960, "amount_refunded": 3960, "currency": "jpy", "refunded": true},
+    });
+    world.script.answer(200, answer.to_string());
+    assert_eq!(world.cashier.sweep(&SweepPolicy::default()).await.unwrap().asked, 1);
+    assert_eq!(stored().await.status, PaymentStatus::Refunded);
+    let due = world.cashier.next_fulfilment().await.unwrap().unwrap();
+    assert_eq!(
+        due.status(),
+        PaymentStatus::Refunded,
+        "before anything leaves the house"
+    );
+    // Who knows the key can sign as many as they like.
+    let mut questions = 0;
+    for n in 0..600 {
+        world.clock.advance(Duration::from_secs(60));
+        world
+            .deliver(&event(&format!("evt_f{n}"), "charge.refunded", &charge))
+            .await;
+        world.script.clear();
+        world.script.answer(200, answer.to_string());
+        questions += world.cashier.sweep(&SweepPolicy::default()).await.unwrap().asked;
+    }
+    assert!((1..=10).contains(&questions), "{questions} in ten hours");
 }
 
 #[tokio::test]

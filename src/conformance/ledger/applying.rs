@@ -7,9 +7,11 @@ use super::LedgerSource;
 use super::desk::{Desk, Found, all, at, count, ensure, same};
 use crate::conformance::proofs::{Statement, say};
 use crate::ledger::rules::{self, Situation};
-use crate::ledger::{Applied, AskDue, AskReason, Binding, Fulfilment, Note, Opened, StoredAttempt};
+use crate::ledger::{
+    Applied, AskDue, AskReason, Binding, Fulfilment, HeldReason, Mismatch, Note, Opened, StoredAttempt,
+};
 use crate::payment::{CaptureMode, PaymentStatus};
-use crate::reference::{AttemptReference, EventId};
+use crate::reference::AttemptReference;
 
 pub(super) async fn the_same_event_pays_once(source: &dyn LedgerSource) -> Found {
     let desk = Desk::fresh(source).await?;
@@ -76,6 +78,7 @@ pub(super) async fn callback_return_and_sweep_at_once_pay_once(source: &dyn Ledg
         let answer = &callback.clone().heard_as("asked")?;
         let pending = &Statement::about(expected, PaymentStatus::Pending)?;
         let due = &AskDue {
+            gateway: expected.gateway.clone(),
             now: at(4),
             lease: Duration::from_secs(60),
             limit: 10,
@@ -257,7 +260,19 @@ pub(super) async fn what_says_too_little_is_asked_about(source: &dyn LedgerSourc
     }
     let verdict = desk.hears(&expected, PaymentStatus::Unknown).await?;
     same("unknown", &verdict, &Applied::Ask(AskReason::StatusUnknown))?;
-    same("the records", &desk.timeline(&expected.attempt).await?, &before)?;
+    // That each was heard is on record, once, and it names nothing that would be bound.
+    let again = desk.hears(&expected, PaymentStatus::Unknown).await?;
+    same("once more", &again, &Applied::Ask(AskReason::StatusUnknown))?;
+    let kinds = desk.kinds(&expected.attempt).await?;
+    let (old, new) = kinds.split_at(before.len().min(kinds.len()));
+    same("the records before", &old.len(), &before.len())?;
+    same("the records", &new.to_vec(), &vec!["heard"; 6])?;
+    // Nor does it hide what the same words say with another sum.
+    let other = Statement::about(&expected, PaymentStatus::Captured)?
+        .but(|said| said.amount = said.amount.and_then(|amount| amount.checked_add(amount).ok()));
+    let held = Applied::Held(HeldReason::Mismatch(Mismatch::Amount));
+    same("another sum", &desk.tell(&expected.attempt, &other).await?, &held)?;
+    same("is listed", &desk.held().await?, &1)?;
     same(
         "the state",
         &desk.status(&expected.attempt).await?,
@@ -325,7 +340,7 @@ async fn hear_in_order(desk: &Desk, order: &str, sequence: &[PaymentStatus]) -> 
 struct Model {
     attempt: StoredAttempt,
     paid_by: Option<AttemptReference>,
-    heard: HashSet<EventId>,
+    heard: HashSet<String>,
 }
 
 impl Model {
@@ -338,18 +353,18 @@ impl Model {
     }
 
     fn hear(&mut self, desk: &Desk, said: &Statement, records: &mut Vec<&'static str>) -> Result<Applied, String> {
-        let judgement = self.attempt.judge(desk.gateway.prove(said, at(2))?);
+        let event = desk.gateway.prove(said, at(2))?;
+        let heard_as = rules::heard_as(&self.attempt, event.value()).into_owned();
+        let judgement = self.attempt.judge(event);
         let situation = Situation {
             attempt: &self.attempt,
             paid_by: self.paid_by.as_ref(),
             transaction_of: None,
-            heard_before: self.heard.contains(&said.id),
+            heard_before: self.heard.contains(&heard_as),
         };
         let decision = rules::decide(situation, &judgement);
         records.extend(decision.records.iter().map(crate::ledger::RecordKind::as_str));
-        if !matches!(decision.verdict, Applied::Ask(_)) {
-            self.heard.insert(said.id.clone());
-        }
+        self.heard.insert(heard_as);
         if decision.fulfilment.is_some() {
             self.paid_by = Some(self.attempt.reference().clone());
         }

@@ -91,7 +91,8 @@ impl Desk {
 
     pub(super) async fn asked(&self, attempt: &AttemptReference, next: Option<SystemTime>) -> Found {
         let asked = Asked { answered: true, next };
-        self.ledger.asked(attempt, &asked, at(2)).await.map_err(say)
+        let seen = self.stored(attempt).await?;
+        self.ledger.asked(&seen, &asked, at(2)).await.map_err(say)
     }
 
     pub(super) async fn stored(&self, attempt: &AttemptReference) -> Result<StoredAttempt, String> {

@@ -83,6 +83,7 @@ pub(super) async fn everything_is_still_there_after_a_restart(source: &dyn Ledge
     ensure(handed_out.is_some(), "a right is handed out")?;
     desk.asked(&open.attempt, Some(at(5))).await?;
     let due = AskDue {
+        gateway: open.gateway.clone(),
         now: at(10),
         lease,
         limit: 9,

@@ -144,6 +144,10 @@ cases! {
         many_sweeps_never_get_the_same_attempt,
         a_lease_that_ran_out_hands_the_attempt_out_again,
         asking_counts_until_the_state_moves_and_ends_with_it,
+        a_gateway_that_is_not_asked_holds_nothing_of_the_others_back,
+        an_older_question_takes_back_neither_a_message_nor_a_lease,
+        what_was_proven_is_asked_about_at_once_and_a_hint_after_a_wait,
+        an_attempt_that_is_over_is_asked_about_after_a_message,
         an_attempt_is_due_by_itself_from_the_start;
     keeping:
         a_note_is_taken_once,

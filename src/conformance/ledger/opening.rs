@@ -6,7 +6,7 @@ use super::LedgerSource;
 use super::desk::{Desk, Found, at, ensure, refused, same};
 use crate::conformance::proofs::{Statement, say};
 use crate::event::Subject;
-use crate::ledger::{Applied, Asked, Binding, CloseReason, Note, Opened, RecordKind};
+use crate::ledger::{Applied, Asked, Binding, CloseReason, Cue, Note, Opened, RecordKind};
 use crate::payment::PaymentStatus;
 use crate::redirect::{AllowedOrigins, KeptLink, RedirectUrl};
 use crate::reference::{FulfilmentKey, GatewayId, GatewayReference, MerchantAccount};
@@ -314,11 +314,13 @@ pub(super) async fn nothing_can_be_done_to_an_attempt_that_is_not_there(source: 
         answered: true,
         next: Some(at(2)),
     };
-    refused("asking", &ledger.asked(attempt, &asked, at(1)).await)?;
+    let unknown = crate::ledger::StoredAttempt::new(nobody.clone());
+    refused("asking", &ledger.asked(&unknown, &asked, at(1)).await)?;
+    refused("a message", &ledger.make_due(attempt, Cue::Proven, at(1)).await)?;
     refused("done", &ledger.done(&FulfilmentKey::of(attempt), at(1)).await)?;
     let said = Statement::about(&nobody, PaymentStatus::Captured)?;
     let event = desk.gateway.prove(&said, at(1))?;
-    let judgement = crate::ledger::StoredAttempt::new(nobody.clone()).judge(event);
+    let judgement = unknown.judge(event);
     refused("applying", &ledger.apply(&judgement, at(1)).await)?;
 
     ensure(ledger.attempt(attempt).await.map_err(say)?.is_none(), "it is not there")?;

@@ -25,9 +25,9 @@ use self::db::Trouble;
 use self::pool::{End, Pool};
 use crate::event::Subject;
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence, Judgement,
-    KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which, Window,
-    WindowCursor, WindowRow,
+    Applied, AskDue, Asked, Binding, CloseReason, Cue, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence,
+    Judgement, KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which,
+    Window, WindowCursor, WindowRow,
 };
 use crate::ledgers::time::bounds;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayId, MerchantAccount, MerchantReference};
@@ -278,16 +278,29 @@ impl Ledger for PostgresLedger {
     }
 
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>> {
-        transaction!(self, db => write::attempts_to_ask(db, *due))
+        transaction!(self, db => write::attempts_to_ask(db, due))
     }
 
     fn asked<'a>(
         &'a self,
-        attempt: &'a AttemptReference,
+        seen: &'a StoredAttempt,
         asked: &'a Asked,
         at: SystemTime,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        transaction!(self, db => write::asked(db, attempt, asked, at))
+        transaction!(self, db => write::asked(db, seen, asked, at))
+    }
+
+    fn left_to_ask(&self, now: SystemTime) -> BoxFuture<'_, Result<u64, StoreError>> {
+        reading!(self, db => read::left_to_ask(db, now))
+    }
+
+    fn make_due<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        cue: Cue,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        transaction!(self, db => write::make_due(db, attempt, cue, at))
     }
 
     fn note<'a>(

@@ -1,5 +1,7 @@
 //! Rows to types. A row that does not have its form is an error and never a panic: somebody else may have written it.
 
+use std::time::SystemTime;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -8,7 +10,7 @@ use crate::event::{PaymentEvent, Subject};
 use crate::ledger::{
     Digest, Fulfilment, Head, HeldEvidence, KeptRecord, Mode, Record, RecordKind, StoreError, StoredAttempt, Which,
 };
-use crate::ledgers::time::time_of;
+use crate::ledgers::time::{micros, time_of};
 use crate::payment::PaymentStatus;
 use crate::redirect::KeptLink;
 use crate::reference::{
@@ -19,7 +21,7 @@ use crate::reference::{
 macro_rules! attempt_columns {
     () => {
         "a.attempt, a.merchant_order, a.gateway, a.account, a.expected, a.status, a.checkout, a.payment, a.opened, \
-         a.expires_at, a.asks, a.next_ask, a.link, a.seq"
+         a.expires_at, a.asks, a.next_ask, a.link, a.seq, a.asked_at"
     };
 }
 pub(super) use attempt_columns;
@@ -34,6 +36,14 @@ pub(super) use attempts_where;
 pub(super) async fn attempt(db: &mut Db<'_>, attempt: &AttemptReference) -> Result<Option<StoredAttempt>, Trouble> {
     let sql = attempts_where!("WHERE a.attempt = $1");
     first(db, sql, &[&attempt.as_str()], read_attempt).await
+}
+
+/// How many are due at a time and not handed out.
+pub(super) async fn left_to_ask(db: &mut Db<'_>, now: SystemTime) -> Result<u64, Trouble> {
+    let sql = "SELECT count(*) FROM {s}.attempts \
+               WHERE next_ask <= $1 AND (ask_lease_until IS NULL OR ask_lease_until <= $1)";
+    let left: Option<i64> = first(db, sql, &[&micros(now)?], |row| column(row, 0)).await?;
+    Ok(left.unwrap_or_default().unsigned_abs())
 }
 
 /// The attempt, kept as it is until the transaction is over.
@@ -120,7 +130,12 @@ pub(super) struct Around {
     pub(super) heard_before: bool,
 }
 
-pub(super) async fn around(db: &mut Db<'_>, stored: &StoredAttempt, said: &PaymentEvent) -> Result<Around, Trouble> {
+pub(super) async fn around(
+    db: &mut Db<'_>,
+    stored: &StoredAttempt,
+    said: &PaymentEvent,
+    heard_as: &str,
+) -> Result<Around, Trouble> {
     let sql = "SELECT \
         (SELECT attempt FROM {s}.fulfilments WHERE merchant_order = $1), \
         (SELECT attempt FROM {s}.attempts WHERE gateway = $2 AND account = $3 AND payment = $4), \
@@ -133,7 +148,7 @@ pub(super) async fn around(db: &mut Db<'_>, stored: &StoredAttempt, said: &Payme
         &said.subject.payment.as_ref().map(GatewayReference::as_str),
         &said.subject.checkout.as_ref().map(GatewayReference::as_str),
         &stored.reference().as_str(),
-        &said.id.as_str(),
+        &heard_as,
     ];
     let around = first(db, sql, values, |row| {
         Ok(Around {
@@ -300,6 +315,7 @@ pub(super) fn read_attempt(row: &Row) -> Result<StoredAttempt, Trouble> {
     attempt.asks = count(column(row, 10)?)?;
     attempt.next_ask = column::<Option<i64>>(row, 11)?.map(time_of).transpose()?;
     attempt.link = link(column(row, 12)?)?;
+    attempt.asked_at = column::<Option<i64>>(row, 14)?.map(time_of).transpose()?;
     Ok(attempt)
 }
 

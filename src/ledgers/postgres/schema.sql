@@ -21,6 +21,7 @@ CREATE TABLE {s}.attempts (
     link            text,
     expires_at      bigint  NOT NULL CHECK (expires_at >= 0),
     asks            bigint  NOT NULL DEFAULT 0 CHECK (asks >= 0),
+    asked_at        bigint  CHECK (asked_at >= 0),
     next_ask        bigint  CHECK (next_ask >= 0),
     ask_lease_until bigint
 );
@@ -32,7 +33,7 @@ CREATE UNIQUE INDEX one_attempt_for_a_payment ON {s}.attempts (gateway, account,
 CREATE INDEX attempts_open ON {s}.attempts (seq)
 WHERE status IN ('created', 'pending', 'requires_action', 'authorized', 'unknown');
 CREATE INDEX attempts_by_order ON {s}.attempts (merchant_order, seq);
-CREATE INDEX attempts_by_next_ask ON {s}.attempts (next_ask, seq) WHERE next_ask IS NOT NULL;
+CREATE INDEX attempts_by_next_ask ON {s}.attempts (gateway, next_ask, seq) WHERE next_ask IS NOT NULL;
 
 CREATE FUNCTION {s}.refuse() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN

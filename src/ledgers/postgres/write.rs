@@ -12,10 +12,10 @@ use super::db::{Db, NewRecord, Trouble, Values};
 use super::read::{self, attempt_columns};
 use crate::ledger::rules::{self, Situation};
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, Judgement, Mode,
+    Applied, AskDue, Asked, Binding, CloseReason, Cue, Expected, ExpectedPayment, Fulfilment, Head, Judgement, Mode,
     ModeChange, Note, Opened, RecordKind, StoreError, StoreNote, StoredAttempt,
 };
-use crate::ledgers::time::{lease_end, micros, time_of};
+use crate::ledgers::time::{kept, lease_end, micros, time_of};
 use crate::payment::PaymentStatus;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
 
@@ -112,16 +112,13 @@ pub(super) async fn close(
 
 pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime) -> Result<Applied, Trouble> {
     let at = micros(at)?;
-    let (attempt, event) = match (judgement.evidence(), judgement) {
-        (Some(evidence), _) => evidence,
-        (None, Judgement::Ask(reason)) => return Ok(Applied::Ask(*reason)),
-        (None, _) => return Err(StoreError::missing("a judgement without evidence").into()),
-    };
+    let (attempt, event) = judgement.evidence();
     let said = event.value();
     let stored = read::attempt_and_order_locked(db, attempt)
         .await?
         .ok_or(NO_SUCH_ATTEMPT)?;
-    let around = read::around(db, &stored, said).await?;
+    let heard_as = rules::heard_as(&stored, said);
+    let around = read::around(db, &stored, said, &heard_as).await?;
     let situation = Situation {
         attempt: &stored,
         paid_by: around.paid_by.as_ref(),
@@ -129,9 +126,6 @@ pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime
         heard_before: around.heard_before,
     };
     let decision = rules::decide(situation, judgement);
-    if matches!(decision.verdict, Applied::Ask(_)) {
-        return Ok(decision.verdict);
-    }
     if decision.status.is_some() || decision.bind_checkout.is_some() || decision.bind_payment.is_some() {
         let ends = decision.status.is_some_and(PaymentStatus::is_final);
         let sql = "UPDATE {s}.attempts SET checkout = coalesce($2, checkout), payment = coalesce($3, payment), \
@@ -154,43 +148,61 @@ pub(super) async fn apply(db: &mut Db<'_>, judgement: &Judgement, at: SystemTime
     }
     if !around.heard_before {
         let sql = "INSERT INTO {s}.events_heard (attempt, event) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        db.run(sql, &[&attempt.as_str(), &said.id.as_str()]).await?;
+        db.run(sql, &[&attempt.as_str(), &&*heard_as]).await?;
     }
     record(db, at, Some(attempt), &decision.records)?;
     Ok(decision.verdict)
 }
 
 /// What somebody else holds at the moment is passed over and not waited for.
-pub(super) async fn attempts_to_ask(db: &mut Db<'_>, due: AskDue) -> Result<Vec<StoredAttempt>, Trouble> {
+pub(super) async fn attempts_to_ask(db: &mut Db<'_>, due: &AskDue) -> Result<Vec<StoredAttempt>, Trouble> {
     let until = micros(lease_end(due.now, due.lease)?)?;
     // MATERIALIZED, because it must be picked once and not once for each row that is tried.
     let sql = concat!(
         "WITH picked AS MATERIALIZED (SELECT seq FROM {s}.attempts \
-         WHERE next_ask <= $1 AND (ask_lease_until IS NULL OR ask_lease_until <= $1) \
+         WHERE gateway = $4 AND next_ask <= $1 AND (ask_lease_until IS NULL OR ask_lease_until <= $1) \
          ORDER BY next_ask, seq LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED), \
-         leased AS (UPDATE {s}.attempts a SET ask_lease_until = $2 FROM picked p WHERE a.seq = p.seq RETURNING a.*) \
+         leased AS (UPDATE {s}.attempts a SET asked_at = $1, ask_lease_until = $2 FROM picked p WHERE a.seq = p.seq RETURNING a.*) \
          SELECT ",
         attempt_columns!(),
         " FROM leased a ORDER BY a.next_ask, a.seq"
     );
-    let values: Values<'_> = &[&micros(due.now)?, &until, &read::rows(due.limit)];
+    let gateway = due.gateway.as_str();
+    let values: Values<'_> = &[&micros(due.now)?, &until, &read::rows(due.limit), &gateway];
     read::all(db, sql, values, read::read_attempt).await
 }
 
-pub(super) async fn asked(
+pub(super) async fn asked(db: &mut Db<'_>, seen: &StoredAttempt, asked: &Asked, at: SystemTime) -> Result<(), Trouble> {
+    let at = kept(at)?;
+    let next = asked.next.map(kept).transpose()?;
+    let attempt = seen.reference();
+    let stored = read::attempt_locked(db, attempt).await?.ok_or(NO_SUCH_ATTEMPT)?;
+    let after = rules::after_question(&stored, seen, &Asked { next, ..*asked }, at);
+    let sql = "UPDATE {s}.attempts SET asks = $2, asked_at = $3, next_ask = $4, \
+               ask_lease_until = CASE WHEN $5 THEN NULL ELSE ask_lease_until END WHERE attempt = $1";
+    let row: Values<'_> = &[
+        &attempt.as_str(),
+        &i64::from(after.asks),
+        &after.asked_at.map(micros).transpose()?,
+        &after.next_ask.map(micros).transpose()?,
+        &after.gives_back,
+    ];
+    db.run(sql, row).await.map(drop)
+}
+
+pub(super) async fn make_due(
     db: &mut Db<'_>,
     attempt: &AttemptReference,
-    asked: &Asked,
+    cue: Cue,
     at: SystemTime,
 ) -> Result<(), Trouble> {
-    micros(at)?;
-    let next = asked.next.map(micros).transpose()?;
-    let sql = "UPDATE {s}.attempts SET asks = least(asks + 1, $3), next_ask = $2, ask_lease_until = NULL \
-               WHERE attempt = $1";
-    match db.run(sql, &[&attempt.as_str(), &next, &i64::from(u32::MAX)]).await? {
-        0 => Err(NO_SUCH_ATTEMPT.into()),
-        _ => Ok(()),
-    }
+    let at = kept(at)?;
+    let stored = read::attempt_locked(db, attempt).await?.ok_or(NO_SUCH_ATTEMPT)?;
+    let Some(due) = rules::due_by_cue(&stored, cue, at) else {
+        return Ok(());
+    };
+    let sql = "UPDATE {s}.attempts SET next_ask = $2 WHERE attempt = $1";
+    db.run(sql, &[&attempt.as_str(), &micros(due)?]).await.map(drop)
 }
 
 pub(super) async fn note(

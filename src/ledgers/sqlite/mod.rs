@@ -22,9 +22,9 @@ use self::open::is_busy;
 use self::threads::{Readers, Writer};
 use crate::event::Subject;
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence, Judgement,
-    KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which, Window,
-    WindowCursor, WindowRow,
+    Applied, AskDue, Asked, Binding, CloseReason, Cue, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence,
+    Judgement, KeptRecord, Ledger, Mode, ModeChange, Note, Opened, Record, StoreError, StoreNote, StoredAttempt, Which,
+    Window, WindowCursor, WindowRow,
 };
 use crate::ledgers::time::bounds;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayId, MerchantAccount, MerchantReference};
@@ -211,18 +211,32 @@ impl Ledger for SqliteLedger {
     }
 
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>> {
-        let due = *due;
-        Box::pin(self.writer.run(move |db| write::attempts_to_ask(db, due)))
+        let due = due.clone();
+        Box::pin(self.writer.run(move |db| write::attempts_to_ask(db, &due)))
     }
 
     fn asked<'a>(
         &'a self,
-        attempt: &'a AttemptReference,
+        seen: &'a StoredAttempt,
         asked: &'a Asked,
         at: SystemTime,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let (attempt, asked) = (attempt.clone(), asked.clone());
-        Box::pin(self.writer.run(move |db| write::asked(db, &attempt, &asked, at)))
+        let (seen, asked) = (seen.clone(), asked.clone());
+        Box::pin(self.writer.run(move |db| write::asked(db, &seen, &asked, at)))
+    }
+
+    fn left_to_ask(&self, now: SystemTime) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.readers.run(move |db| read::left_to_ask(db, now)))
+    }
+
+    fn make_due<'a>(
+        &'a self,
+        attempt: &'a AttemptReference,
+        cue: Cue,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let attempt = attempt.clone();
+        Box::pin(self.writer.run(move |db| write::make_due(db, &attempt, cue, at)))
     }
 
     fn note<'a>(

@@ -1,5 +1,7 @@
 //! Rows to types. A row that does not have its form is an error and never a panic: somebody else may have written it.
 
+use std::time::SystemTime;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row};
 
@@ -9,7 +11,7 @@ use crate::ledger::{
     Digest, Fulfilment, Head, HeldEvidence, KeptRecord, Mode, Record, RecordKind, StoreError, StoredAttempt, Which,
     WindowCursor, WindowRow,
 };
-use crate::ledgers::time::time_of;
+use crate::ledgers::time::{micros, time_of};
 use crate::payment::PaymentStatus;
 use crate::redirect::KeptLink;
 use crate::reference::{
@@ -20,7 +22,7 @@ macro_rules! attempts_where {
     ($rest:literal) => {
         concat!(
             "SELECT attempt, merchant_order, gateway, account, expected, status, checkout, payment, opened, expires_at, \
-             asks, next_ask, link, seq FROM attempts ",
+             asks, next_ask, link, seq, asked_at FROM attempts ",
             $rest
         )
     };
@@ -41,12 +43,21 @@ pub(super) fn latest(db: &Connection, limit: usize) -> Result<Vec<StoredAttempt>
     all(db, sql, [rows(limit)], read_attempt)
 }
 
-/// Those that are due at a time and not handed out, oldest due first.
-pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<StoredAttempt>, Trouble> {
+/// Those of a gateway that are due at a time and not handed out, oldest due first.
+pub(super) fn due(db: &Connection, gateway: &GatewayId, now: i64, limit: usize) -> Result<Vec<StoredAttempt>, Trouble> {
     let sql = attempts_where!(
-        "WHERE next_ask <= ?1 AND (ask_lease_until IS NULL OR ask_lease_until <= ?1) ORDER BY next_ask, seq LIMIT ?2"
+        "WHERE gateway = ?1 AND next_ask <= ?2 AND (ask_lease_until IS NULL OR ask_lease_until <= ?2) \
+         ORDER BY next_ask, seq LIMIT ?3"
     );
-    all(db, sql, (now, rows(limit)), read_attempt)
+    all(db, sql, (gateway.as_str(), now, rows(limit)), read_attempt)
+}
+
+/// How many are due at a time and not handed out.
+pub(super) fn left_to_ask(db: &Connection, now: SystemTime) -> Result<u64, Trouble> {
+    let sql = "SELECT count(*) FROM attempts \
+               WHERE next_ask <= ?1 AND (ask_lease_until IS NULL OR ask_lease_until <= ?1)";
+    let left: i64 = db.query_row(sql, [micros(now)?], |row| row.get(0))?;
+    Ok(left.unsigned_abs())
 }
 
 pub(super) fn find(
@@ -324,6 +335,7 @@ fn read_attempt(row: &Row<'_>) -> Result<StoredAttempt, Trouble> {
     attempt.asks = row.get(10)?;
     attempt.next_ask = row.get::<_, Option<i64>>(11)?.map(time_of).transpose()?;
     attempt.link = link(row.get(12)?)?;
+    attempt.asked_at = row.get::<_, Option<i64>>(14)?.map(time_of).transpose()?;
     Ok(attempt)
 }
 

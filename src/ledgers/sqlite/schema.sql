@@ -16,6 +16,7 @@ CREATE TABLE attempts (
     link            TEXT,
     expires_at      INTEGER NOT NULL CHECK (expires_at >= 0),
     asks            INTEGER NOT NULL DEFAULT 0 CHECK (asks >= 0),
+    asked_at        INTEGER CHECK (asked_at >= 0),
     next_ask        INTEGER CHECK (next_ask >= 0),
     ask_lease_until INTEGER,
     -- One transaction of the gateway belongs to one attempt for ever.
@@ -26,7 +27,7 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_open ON attempts (seq)
 WHERE status IN ('created', 'pending', 'requires_action', 'authorized', 'unknown');
 CREATE INDEX attempts_by_order ON attempts (merchant_order, seq);
-CREATE INDEX attempts_by_next_ask ON attempts (next_ask, seq) WHERE next_ask IS NOT NULL;
+CREATE INDEX attempts_by_next_ask ON attempts (gateway, next_ask, seq) WHERE next_ask IS NOT NULL;
 
 -- What was expected is written before anything leaves and never again.
 CREATE TRIGGER attempts_keep_what_was_expected

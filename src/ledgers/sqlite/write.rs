@@ -7,10 +7,10 @@ use rusqlite::{Connection, Params};
 use super::{Trouble, read};
 use crate::ledger::rules::{self, Situation};
 use crate::ledger::{
-    Applied, AskDue, Asked, Binding, CloseReason, Expected, ExpectedPayment, Fulfilment, Judgement, Mode, ModeChange,
-    Note, Opened, RecordKind, StoreError, StoreNote, StoredAttempt,
+    Applied, AskDue, Asked, Binding, CloseReason, Cue, Expected, ExpectedPayment, Fulfilment, Judgement, Mode,
+    ModeChange, Note, Opened, RecordKind, StoreError, StoreNote, StoredAttempt,
 };
-use crate::ledgers::time::{lease_end, micros, time_of};
+use crate::ledgers::time::{kept, lease_end, micros, time_of};
 use crate::payment::PaymentStatus;
 use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
 
@@ -96,13 +96,10 @@ pub(super) fn close(
 
 pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> Result<Applied, Trouble> {
     let at = micros(at)?;
-    let (attempt, event) = match (judgement.evidence(), judgement) {
-        (Some(evidence), _) => evidence,
-        (None, Judgement::Ask(reason)) => return Ok(Applied::Ask(*reason)),
-        (None, _) => return Err(StoreError::missing("a judgement without evidence").into()),
-    };
+    let (attempt, event) = judgement.evidence();
     let said = event.value();
     let stored = stored(db, attempt)?;
+    let heard_as = rules::heard_as(&stored, said);
     let paid_by = read::payer_of(db, &stored.expected.order)?;
     let owners = [
         read::owner_of_payment(db, &said.gateway, &said.account, said.subject.payment.as_ref())?,
@@ -112,12 +109,9 @@ pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> R
         attempt: &stored,
         paid_by: paid_by.as_ref(),
         transaction_of: rules::owner_of_transaction(attempt, owners.each_ref().map(Option::as_ref)),
-        heard_before: read::heard(db, attempt, said.id.as_str())?,
+        heard_before: read::heard(db, attempt, &heard_as)?,
     };
     let decision = rules::decide(situation, judgement);
-    if matches!(decision.verdict, Applied::Ask(_)) {
-        return Ok(decision.verdict);
-    }
     bind(
         db,
         attempt,
@@ -141,29 +135,48 @@ pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> R
         )?;
     }
     let sql = "INSERT OR IGNORE INTO events_heard (attempt, event) VALUES (?1, ?2)";
-    run(db, sql, [attempt.as_str(), said.id.as_str()])?;
+    run(db, sql, [attempt.as_str(), &heard_as])?;
     for kind in &decision.records {
         record(db, at, Some(attempt), kind)?;
     }
     Ok(decision.verdict)
 }
 
-pub(super) fn attempts_to_ask(db: &Connection, due: AskDue) -> Result<Vec<StoredAttempt>, Trouble> {
-    let until = micros(lease_end(due.now, due.lease)?)?;
-    let attempts = read::due(db, micros(due.now)?, due.limit)?;
-    for attempt in &attempts {
-        let sql = "UPDATE attempts SET ask_lease_until = ?2 WHERE attempt = ?1";
-        run(db, sql, (attempt.reference().as_str(), until))?;
+pub(super) fn attempts_to_ask(db: &Connection, due: &AskDue) -> Result<Vec<StoredAttempt>, Trouble> {
+    let (now, until) = (micros(due.now)?, micros(lease_end(due.now, due.lease)?)?);
+    let mut attempts = read::due(db, &due.gateway, now, due.limit)?;
+    for attempt in &mut attempts {
+        let sql = "UPDATE attempts SET asked_at = ?2, ask_lease_until = ?3 WHERE attempt = ?1";
+        run(db, sql, (attempt.reference().as_str(), now, until))?;
+        attempt.asked_at = Some(time_of(now)?);
     }
     Ok(attempts)
 }
 
-pub(super) fn asked(db: &Connection, attempt: &AttemptReference, asked: &Asked, at: SystemTime) -> Result<(), Trouble> {
-    micros(at)?;
-    let next = asked.next.map(micros).transpose()?;
-    let asks = stored(db, attempt)?.asks.saturating_add(1);
-    let sql = "UPDATE attempts SET asks = ?2, next_ask = ?3, ask_lease_until = NULL WHERE attempt = ?1";
-    run(db, sql, (attempt.as_str(), asks, next))
+pub(super) fn asked(db: &Connection, seen: &StoredAttempt, asked: &Asked, at: SystemTime) -> Result<(), Trouble> {
+    let at = kept(at)?;
+    let next = asked.next.map(kept).transpose()?;
+    let attempt = seen.reference();
+    let after = rules::after_question(&stored(db, attempt)?, seen, &Asked { next, ..*asked }, at);
+    let (asked_at, next_ask) = (
+        after.asked_at.map(micros).transpose()?,
+        after.next_ask.map(micros).transpose()?,
+    );
+    let sql = "UPDATE attempts SET asks = ?2, asked_at = ?3, next_ask = ?4, \
+               ask_lease_until = CASE WHEN ?5 THEN NULL ELSE ask_lease_until END WHERE attempt = ?1";
+    run(
+        db,
+        sql,
+        (attempt.as_str(), after.asks, asked_at, next_ask, after.gives_back),
+    )
+}
+
+pub(super) fn make_due(db: &Connection, attempt: &AttemptReference, cue: Cue, at: SystemTime) -> Result<(), Trouble> {
+    let Some(due) = rules::due_by_cue(&stored(db, attempt)?, cue, kept(at)?) else {
+        return Ok(());
+    };
+    let sql = "UPDATE attempts SET next_ask = ?2 WHERE attempt = ?1";
+    run(db, sql, (attempt.as_str(), micros(due)?))
 }
 
 pub(super) fn note(db: &Connection, attempt: &AttemptReference, note: Note, at: SystemTime) -> Result<bool, Trouble> {

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use kessai::conformance::ledger::LedgerSource;
 use kessai::conformance::{Statement, TestGateway};
 use kessai::ledger::{
-    AskDue, Asked, CloseReason, Expected, Fulfilment, Judgement, ModeChange, Note, Opened, RecordKind, StoreError,
+    AskDue, Asked, CloseReason, Cue, Expected, Fulfilment, Judgement, ModeChange, Note, Opened, RecordKind, StoreError,
     StoredAttempt, Switch, SwitchText, Which, verify,
 };
 use kessai::ledgers::MemoryLedger;
@@ -438,6 +438,7 @@ impl Hands {
             },
             What::Sweep { lease, limit } => {
                 let due = AskDue {
+                    gateway: self.gateway.id(),
                     now: at,
                     lease: Duration::from_secs(*lease),
                     limit: *limit,
@@ -446,15 +447,30 @@ impl Hands {
                 let views: Found<Vec<_>> = handed_out.iter().map(|attempt| self.view(attempt)).collect();
                 Ok(Said::Attempts(views?))
             }
-            What::Asked { attempt, next } => {
+            What::Asked {
+                attempt,
+                next,
+                answered,
+                stale,
+            } => {
+                let Some((_, expected)) = self.plans.get(attempt) else {
+                    return Ok(Said::Nothing);
+                };
+                let as_written = StoredAttempt::new(expected.clone());
+                let now = ledger.attempt(as_written.reference()).await.map_err(text)?;
+                let seen = now.filter(|_| !stale).unwrap_or(as_written);
+                let asked = Asked {
+                    answered: *answered,
+                    next: next.map(time),
+                };
+                or_refused(ledger.asked(&seen, &asked, at).await.map(|()| Said::Done))
+            }
+            What::Cue { attempt, proven } => {
                 let Some(attempt) = self.attempt(*attempt) else {
                     return Ok(Said::Nothing);
                 };
-                let asked = Asked {
-                    answered: true,
-                    next: next.map(time),
-                };
-                or_refused(ledger.asked(&attempt, &asked, at).await.map(|()| Said::Done))
+                let cue = if *proven { Cue::Proven } else { Cue::Hint };
+                or_refused(ledger.make_due(&attempt, cue, at).await.map(|()| Said::Done))
             }
             What::NextFulfilment { lease } => {
                 let right = ledger.next_fulfilment(at, Duration::from_secs(*lease)).await;
@@ -536,7 +552,8 @@ impl Hands {
             opened: attempt.opened,
             expires: seconds(attempt.expires_at),
             asks: attempt.asks,
-            next_ask: attempt.next_ask.map(seconds),
+            asked: attempt.asked_at.map(seconds),
+            next_ask: attempt.next_ask.map(micros),
         };
         Ok((self.number_of(attempt.reference())?, view))
     }
@@ -625,6 +642,10 @@ fn number_in(name: &GatewayReference) -> u32 {
 
 fn time(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn micros(at: SystemTime) -> u64 {
+    u64::try_from(at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros()).unwrap()
 }
 
 fn seconds(at: SystemTime) -> u64 {

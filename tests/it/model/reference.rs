@@ -63,6 +63,7 @@ const GONE_BACK: [S; 3] = [S::PartiallyRefunded, S::Refunded, S::Disputed];
 /// An attempt that no page was confirmed for stops blocking its order an hour after its end.
 const GRACE: u64 = 3600;
 const FIRST_ASK: u64 = 120;
+const SECOND: u64 = 1_000_000;
 /// How long a page can be used.
 pub const PAGE: u64 = 30 * 60;
 
@@ -75,6 +76,8 @@ pub struct View {
     pub opened: bool,
     pub expires: u64,
     pub asks: u32,
+    pub asked: Option<u64>,
+    /// In microseconds: a clock that stands still can make it a moment earlier.
     pub next_ask: Option<u64>,
 }
 
@@ -166,7 +169,8 @@ pub struct Model {
     checkouts: HashMap<u32, u32>,
     payments: HashMap<u32, u32>,
     rights: Vec<Right>,
-    heard: HashSet<(u32, Tell)>,
+    /// With whether it said too little.
+    heard: HashSet<(u32, Tell, bool)>,
     notes: HashSet<(u32, u8)>,
     kept: HashMap<u8, Kept>,
     stopped: bool,
@@ -210,13 +214,22 @@ impl Model {
                 Some(kept) => Said::Verdict(self.apply(at, *kept)),
             },
             What::Sweep { lease, limit } => self.sweep(at, *lease, *limit),
-            What::Asked { attempt, next } => match self.attempts.get_mut(attempt) {
-                None if self.plans.contains_key(attempt) => Said::Refused,
-                None => Said::Nothing,
+            What::Asked {
+                attempt,
+                next,
+                answered,
+                stale,
+            } => match self.attempts.get_mut(attempt) {
+                None => self.nothing_or_refused(*attempt),
                 Some(asked) => {
-                    asked.view.asks += 1;
-                    asked.view.next_ask = *next;
-                    asked.lease = None;
+                    asked.answers(at, *next, *answered, *stale);
+                    Said::Done
+                }
+            },
+            What::Cue { attempt, proven } => match self.attempts.get_mut(attempt) {
+                None => self.nothing_or_refused(*attempt),
+                Some(cued) => {
+                    cued.cue(at, *proven);
                     Said::Done
                 }
             },
@@ -329,7 +342,8 @@ impl Model {
             opened: false,
             expires: now + PAGE,
             asks: 0,
-            next_ask: Some(now + FIRST_ASK),
+            asked: None,
+            next_ask: Some((now + FIRST_ASK) * SECOND),
         };
         let attempt = Attempt {
             plan,
@@ -458,18 +472,19 @@ impl Model {
         let Kept { attempt: id, tell, .. } = kept;
         // A contradiction stays one. Anything else is looked at again, because a name may have been bound since.
         let meaning = match kept.meaning {
-            Meaning::Contradicts(_) | Meaning::Asks(_) => kept.meaning,
-            Meaning::Pays | Meaning::Tells => self.meaning(id, &tell),
+            Meaning::Contradicts(_) => kept.meaning,
+            Meaning::Pays | Meaning::Tells | Meaning::Asks(_) => self.meaning(id, &tell),
         };
+        let unclear = matches!(self.meaning(id, &tell), Meaning::Asks(_));
         let verdict = match meaning {
-            Meaning::Asks(reason) => return Applied::Ask(reason),
+            Meaning::Asks(reason) => Applied::Ask(reason),
             Meaning::Contradicts(mismatch) => Applied::Held(HeldReason::Mismatch(mismatch)),
             Meaning::Pays | Meaning::Tells => self.weigh(at, id, &tell, meaning == Meaning::Pays),
         };
-        let first = self.heard.insert((id, tell));
+        let first = self.heard.insert((id, tell, unclear));
         let word = match verdict {
             Applied::Held(_) => "held",
-            Applied::Older | Applied::Already => "heard",
+            Applied::Older | Applied::Already | Applied::Ask(_) => "heard",
             _ => return verdict,
         };
         if first {
@@ -538,14 +553,16 @@ impl Model {
         for (place, id) in self.written.iter().enumerate() {
             let attempt = &self.attempts[id];
             let free = attempt.lease.is_none_or(|end| end <= at);
-            if let Some(next) = attempt.view.next_ask.filter(|next| *next <= at && free) {
+            if let Some(next) = attempt.view.next_ask.filter(|next| *next <= at * SECOND && free) {
                 due.push((next, place, *id));
             }
         }
         due.sort_unstable();
         due.truncate(limit);
         for (_, _, id) in &due {
-            self.attempts.get_mut(id).unwrap().lease = Some(at + lease);
+            let attempt = self.attempts.get_mut(id).unwrap();
+            attempt.lease = Some(at + lease);
+            attempt.view.asked = Some(at);
         }
         Said::Attempts(self.seen(due.into_iter().map(|(_, _, id)| id)))
     }
@@ -578,6 +595,45 @@ impl Model {
 }
 
 impl Attempt {
+    /// A question was answered, or not, by whoever knows the attempt as it is now, or as it was written.
+    fn answers(&mut self, at: u64, next: Option<u64>, answered: bool, stale: bool) {
+        let view = &mut self.view;
+        let mine = !stale || view.asked.is_none();
+        if mine {
+            if !stale || view.next_ask == Some((self.plan.created + FIRST_ASK) * SECOND) {
+                view.next_ask = next.map(|next| next * SECOND);
+            }
+            view.asked = Some(at);
+            self.lease = None;
+        }
+        // What is over counts from one message to the next.
+        view.asks = if answered && is_final(view.status) {
+            0
+        } else {
+            view.asks + 1
+        };
+    }
+
+    /// A message came. A question that will be begun later is enough of an answer to it.
+    fn cue(&mut self, at: u64, proven: bool) {
+        let view = &mut self.view;
+        let wait = if is_final(view.status) {
+            3600
+        } else {
+            3600.min(30 << view.asks.min(7))
+        };
+        let hinted = view.asked.map_or(at, |asked| at.max(asked + wait));
+        let (now, wanted) = (at * SECOND, if proven { at } else { hinted } * SECOND);
+        let begun = |due: u64| view.asked.is_some_and(|asked| asked * SECOND >= due);
+        view.next_ask = match view.next_ask {
+            Some(due) if due <= now && !begun(due) => return,
+            Some(next) if next > now && next <= wanted => return,
+            // Whoever asks at this moment sees that it is another one.
+            Some(due) if due == wanted => Some(due - 1),
+            _ => Some(wanted),
+        };
+    }
+
     /// Anything showed that the gateway knows of it.
     fn is_known(&self) -> bool {
         let View {

@@ -90,6 +90,14 @@ pub enum What {
     Asked {
         attempt: u32,
         next: Option<u64>,
+        answered: bool,
+        /// Whoever asked knows the attempt as it was written, and nothing of what came since.
+        stale: bool,
+    },
+    /// A message came that is a reason to ask.
+    Cue {
+        attempt: u32,
+        proven: bool,
     },
     NextFulfilment {
         lease: u64,
@@ -237,9 +245,17 @@ impl Maker {
             },
             75..=79 => {
                 let next = self.now + self.random.below(7200);
+                if self.random.one_in(3) {
+                    return What::Cue {
+                        attempt,
+                        proven: self.random.one_in(2),
+                    };
+                }
                 What::Asked {
                     attempt,
                     next: Some(next).filter(|_| !self.random.one_in(5)),
+                    answered: !self.random.one_in(3),
+                    stale: self.random.one_in(4),
                 }
             }
             80..=87 => What::NextFulfilment {

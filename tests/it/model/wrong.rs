@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kessai::conformance::ledger::LedgerSource;
 use kessai::ledger::{
-    AskDue, Asked, Binding, CloseReason, Expected, Fulfilment, Head, HeldEvidence, HeldReason, Judgement, KeptRecord,
-    Mode, ModeChange, Note, Opened, Record, StoreNote, StoredAttempt, Switch, Which, Window, WindowCursor, WindowRow,
+    AskDue, Asked, Binding, CloseReason, Cue, Expected, Fulfilment, Head, HeldEvidence, HeldReason, Judgement,
+    KeptRecord, Mode, ModeChange, Note, Opened, Record, StoreNote, StoredAttempt, Switch, Which, Window, WindowCursor,
+    WindowRow,
 };
 use kessai::ledgers::MemoryLedger;
 use kessai::transport::BoxFuture;
@@ -51,13 +52,15 @@ enum Fault {
     NeverStops,
     /// A final state ends no question.
     AsksForEver,
+    /// An older question takes back what a message made due.
+    TakesBack,
     /// A record is missing in the story.
     LosesALine,
     /// A right tells another sum than was paid.
     TellsTheWrongSum,
 }
 
-const FAULTS: [Fault; 15] = [
+const FAULTS: [Fault; 16] = [
     Fault::OlderWins,
     Fault::BindsTwice,
     Fault::PaysTwice,
@@ -71,6 +74,7 @@ const FAULTS: [Fault; 15] = [
     Fault::OpensTwo,
     Fault::NeverStops,
     Fault::AsksForEver,
+    Fault::TakesBack,
     Fault::LosesALine,
     Fault::TellsTheWrongSum,
 ];
@@ -105,15 +109,12 @@ impl Wrong {
     }
 
     fn verdict(&self, verdict: Applied, judgement: &Judgement) -> Applied {
-        let paid = judgement
-            .evidence()
-            .is_some_and(|(_, event)| event.value().snapshot.status == PaymentStatus::Captured);
+        let paid = judgement.evidence().1.value().snapshot.status == PaymentStatus::Captured;
         match (self.fault, verdict) {
             (Fault::OlderWins, Applied::Older) => {
-                if let Some((attempt, event)) = judgement.evidence() {
-                    let status = event.value().snapshot.status;
-                    self.bent.lock().unwrap().insert(attempt.clone(), status);
-                }
+                let (attempt, event) = judgement.evidence();
+                let status = event.value().snapshot.status;
+                self.bent.lock().unwrap().insert(attempt.clone(), status);
                 Applied::Moved
             }
             (Fault::BindsTwice, Applied::Held(HeldReason::TransactionBound))
@@ -200,11 +201,24 @@ impl Ledger for Wrong {
 
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>> {
         Box::pin(async move {
-            let mut due = *due;
+            let mut due = due.clone();
             if self.has(Fault::ForgetsTheSweep) {
                 due.lease = Duration::ZERO;
             }
             self.inner.attempts_to_ask(&due).await
+        })
+    }
+
+    fn asked<'a>(
+        &'a self,
+        seen: &'a StoredAttempt,
+        asked: &'a Asked,
+        at: SystemTime,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let now = self.inner.attempt(seen.reference()).await?;
+            let now = now.filter(|_| self.has(Fault::TakesBack));
+            self.inner.asked(now.as_ref().unwrap_or(seen), asked, at).await
         })
     }
 
@@ -281,7 +295,8 @@ impl Ledger for Wrong {
 
     straight! {
         close(attempt: &'a AttemptReference, why: CloseReason, at: SystemTime) -> ();
-        asked(attempt: &'a AttemptReference, asked: &'a Asked, at: SystemTime) -> ();
+        left_to_ask(now: SystemTime) -> u64;
+        make_due(attempt: &'a AttemptReference, cue: Cue, at: SystemTime) -> ();
         attempts_of(order: &'a MerchantReference) -> Vec<StoredAttempt>;
         latest(limit: usize) -> Vec<StoredAttempt>;
         timeline(attempt: &'a AttemptReference) -> Vec<Record>;

@@ -126,13 +126,14 @@ async fn two_nodes_share_the_sweep_and_ask_about_nothing_twice() {
         open(ledgers[number % 2].as_ref(), &gateway, &format!("order-{number}")).await;
     }
     let due = AskDue {
+        gateway: gateway.id(),
         now: now() + Duration::from_secs(500),
         lease: Duration::from_secs(60),
         limit: 7,
     };
     let mut sweeps = Vec::new();
     for sweep in 0..16 {
-        let ledger = Arc::clone(&ledgers[sweep % 2]);
+        let (ledger, due) = (Arc::clone(&ledgers[sweep % 2]), due.clone());
         sweeps.push(tokio::spawn(async move {
             let mut given = Vec::new();
             loop {
@@ -186,6 +187,7 @@ async fn what_another_node_holds_is_passed_over_and_not_waited_for() {
     assert_eq!(right.order, orders[1].order);
     assert_eq!(ledger.next_fulfilment(now(), lease).await.unwrap(), None);
     let due = AskDue {
+        gateway: gateway.id(),
         now: now() + Duration::from_secs(500),
         lease,
         limit: 9,
