@@ -37,6 +37,7 @@ mod leaks;
 mod ledger;
 mod ledger_crash;
 mod ledger_race;
+mod length_extension;
 mod mock_gmopg;
 mod mock_komoju;
 mod mock_sbps;

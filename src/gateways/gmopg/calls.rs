@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::config::{Config, LinkType};
+use super::map::Page;
 use super::wire::{self, Fields};
 use super::{map, sign};
 use crate::checkout::{Checkout, CheckoutRequest, Email};
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::event::PaymentEvent;
 use crate::form::FormBody;
 use crate::gateway::RefundReceipt;
+use crate::gateways::jst;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::payment::{CaptureMode, GatewayWord};
 use crate::redirect::{Redirect, RedirectUrl};
@@ -59,7 +61,7 @@ fn link_json(
     request: &CheckoutRequest,
     link: LinkType,
 ) -> Result<String, Error> {
-    let end = map::japan_minute(expected.expires_at)
+    let end = jst::minute(expected.expires_at)
         .ok_or_else(|| Error::request("the end of the page is not a time that can be written"))?;
     let (back, cancel) = (
         config.addresses.return_url(expected),
@@ -88,8 +90,10 @@ fn link_json(
             .locale()
             .and_then(map::language)
             .map(|lang| wire::Display { lang }),
+        // A link of the parameter type shows its text to everybody who sees the address: nothing personal in it (PAY-09).
         customer: request
             .email()
+            .filter(|_| link == LinkType::Key)
             .map(Email::as_str)
             .map(|mail_address| wire::Customer { mail_address }),
         credit: by_card.then_some(wire::Credit {
@@ -183,15 +187,22 @@ pub(super) struct SearchTrade {
     config: Config,
     attempt: StoredAttempt,
     pay_type: String,
+    page: Page,
     at: SystemTime,
 }
 
 impl SearchTrade {
-    pub(super) fn new(config: &Config, attempt: &StoredAttempt, pay_type: &str, at: SystemTime) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        (attempt, pay_type): (&StoredAttempt, &str),
+        page: Page,
+        at: SystemTime,
+    ) -> Self {
         Self {
             config: config.clone(),
             attempt: attempt.clone(),
             pay_type: pay_type.to_owned(),
+            page,
             at,
         }
     }
@@ -228,6 +239,11 @@ impl Access {
         })
     }
 
+    /// Is it the deal of this name?
+    pub(super) fn is_of(&self, payment: &GatewayReference) -> bool {
+        self.id == payment.as_str()
+    }
+
     /// What was charged in all, in yen.
     pub(super) fn total(&self) -> u64 {
         self.amount.saturating_add(self.tax)
@@ -255,7 +271,8 @@ impl Call for SearchTrade {
             Err(error) if error.code() == Some(map::NO_SUCH_ORDER) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let event = map::deal(&fields, &self.attempt, &self.config, self.at)
+        let asked = (&self.attempt, self.pay_type.as_str());
+        let event = map::deal(&fields, asked, self.page, &self.config, self.at)
             .ok_or_else(|| Error::protocol("the answer cannot be read as a status of this order"))?;
         let access = Access::read(&fields);
         Ok(Some(Deal { event, access }))
@@ -304,11 +321,12 @@ impl Call for ChangeDeal<'_> {
             .pair("AccessPass", &self.access.pass)
             .pair("JobCd", job);
         body = match self.change {
-            Change::Sales => body
+            // The recorded RETURN has its amount as well (sheet section "Refund").
+            Change::Sales | Change::Return | Change::ReturnLater => body
                 .pair("Amount", &self.access.amount.to_string())
                 .pair("Tax", &self.access.tax.to_string()),
             Change::Amount(yen) => body.pair("Amount", &yen.to_string()).pair("Tax", "0"),
-            Change::Void | Change::Return | Change::ReturnLater => body,
+            Change::Void => body,
         };
         post_form(self.config, path, body)
     }
