@@ -40,6 +40,7 @@ fn go_on<const WORDS: usize>(
     state.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
+#[expect(clippy::many_single_char_names, reason = "as the standard names them")]
 fn sha1_round(state: &mut [u32; 5], block: &[u32; 16]) {
     let mut words = block.to_vec();
     for at in 16..80 {
@@ -83,6 +84,7 @@ fn constants() -> Vec<u32> {
     primes.map(root).collect()
 }
 
+#[expect(clippy::many_single_char_names, reason = "as the standard names them")]
 fn sha256_round(state: &mut [u32; 8], block: &[u32; 16]) {
     let mut words = block.to_vec();
     for at in 16..64 {

@@ -153,7 +153,7 @@ impl RejectLink {
 
 impl Call for RejectLink {
     type Reply = ();
-    // Closing a closed page closes it.
+    // A page that is closed stays closed, whatever the second call is answered (which the sheet does not say).
     const REPEAT: Repeat = Repeat::Safe;
 
     fn request(&self) -> Result<http::Request<Bytes>, Error> {
