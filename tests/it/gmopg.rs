@@ -1009,7 +1009,8 @@ async fn orders_are_about_the_deal_of_the_attempt_and_no_other() {
         script.answer(200, &*authorized);
         assert!(void.void(stored, &key, start()).await.is_err());
         script.answer(200, &*sold);
-        assert!(refund.refund(stored, None, &key, start()).await.is_err());
+        let error = refund.refund(stored, None, &key, start()).await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::NotSent);
         let paths: Vec<_> = script
             .requests()
             .iter()

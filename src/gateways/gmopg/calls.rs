@@ -7,18 +7,18 @@ use http::{Response, StatusCode};
 
 use super::config::{Config, LinkType};
 use super::map::Page;
+use super::orders::Access;
 use super::wire::{self, Fields};
 use super::{map, sign};
 use crate::checkout::{Checkout, CheckoutRequest, Email};
 use crate::error::Error;
 use crate::event::PaymentEvent;
 use crate::form::FormBody;
-use crate::gateway::RefundReceipt;
 use crate::gateways::jst;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
-use crate::payment::{CaptureMode, GatewayWord};
+use crate::payment::CaptureMode;
 use crate::redirect::{Redirect, RedirectUrl};
-use crate::reference::{AttemptReference, GatewayReference};
+use crate::reference::AttemptReference;
 use crate::transport::{Call, Repeat, RetryAdvice};
 
 /// `POST /payment/GetLinkplusUrlPayment.json`.
@@ -214,42 +214,6 @@ pub(super) struct Deal {
     pub(super) access: Option<Access>,
 }
 
-/// The deal's own id and password. The password is a credential: it lives in one call and is never kept.
-pub(super) struct Access {
-    id: String,
-    pass: String,
-    job: String,
-    amount: u64,
-    tax: u64,
-}
-
-impl Access {
-    fn read(fields: &Fields<'_>) -> Option<Self> {
-        let hex = |name| {
-            let text = fields.filled(name)?;
-            let fits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-            fits.then(|| text.to_owned())
-        };
-        Some(Self {
-            id: hex("AccessID")?,
-            pass: hex("AccessPass")?,
-            job: fields.filled("JobCd").unwrap_or_default().to_owned(),
-            amount: fields.amount("Amount")?,
-            tax: fields.amount("Tax").unwrap_or(0),
-        })
-    }
-
-    /// Is it the deal of this name?
-    pub(super) fn is_of(&self, payment: &GatewayReference) -> bool {
-        self.id == payment.as_str()
-    }
-
-    /// What was charged in all, in yen.
-    pub(super) fn total(&self) -> u64 {
-        self.amount.saturating_add(self.tax)
-    }
-}
-
 impl Call for SearchTrade {
     type Reply = Option<Deal>;
     const REPEAT: Repeat = Repeat::Safe;
@@ -279,82 +243,7 @@ impl Call for SearchTrade {
     }
 }
 
-/// What is to become of a deal by card.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Sales,
-    Void,
-    Return,
-    ReturnLater,
-    /// The new amount, in yen: how a part goes back.
-    Amount(u64),
-}
-
-/// `POST /payment/AlterTran.idPass` and `ChangeTran.idPass`.
-pub(super) struct ChangeDeal<'a> {
-    config: &'a Config,
-    access: &'a Access,
-    change: Change,
-}
-
-impl<'a> ChangeDeal<'a> {
-    pub(super) fn new(config: &'a Config, access: &'a Access, change: Change) -> Self {
-        Self { config, access, change }
-    }
-}
-
-impl Call for ChangeDeal<'_> {
-    type Reply = RefundReceipt;
-    // Nothing makes a second one harmless.
-    const REPEAT: Repeat = Repeat::Never;
-
-    fn request(&self) -> Result<http::Request<Bytes>, Error> {
-        let (path, job) = match self.change {
-            Change::Sales => ("/payment/AlterTran.idPass", "SALES"),
-            Change::Void => ("/payment/AlterTran.idPass", "VOID"),
-            Change::Return => ("/payment/AlterTran.idPass", "RETURN"),
-            Change::ReturnLater => ("/payment/AlterTran.idPass", "RETURNX"),
-            Change::Amount(_) => ("/payment/ChangeTran.idPass", self.access.job.as_str()),
-        };
-        let mut body = shop(self.config)
-            .pair("AccessID", &self.access.id)
-            .pair("AccessPass", &self.access.pass)
-            .pair("JobCd", job);
-        body = match self.change {
-            // The recorded RETURN has its amount as well (sheet section "Refund").
-            Change::Sales | Change::Return | Change::ReturnLater => body
-                .pair("Amount", &self.access.amount.to_string())
-                .pair("Tax", &self.access.tax.to_string()),
-            Change::Amount(yen) => body.pair("Amount", &yen.to_string()).pair("Tax", "0"),
-            Change::Void => body,
-        };
-        post_form(self.config, path, body)
-    }
-
-    fn advice(&self, _response: &Response<Bytes>) -> RetryAdvice {
-        RetryAdvice::Stop
-    }
-
-    fn reply(&self, response: Response<Bytes>) -> Result<RefundReceipt, Error> {
-        let fields = answer(&response)?;
-        if fields.filled("AccessID") != Some(self.access.id.as_str()) {
-            return Err(Error::protocol("the answer is about another deal"));
-        }
-        let reference = fields.filled("TranID").unwrap_or(&self.access.id);
-        let reference =
-            GatewayReference::new(reference).map_err(|_| Error::protocol("the answer has no usable TranID"))?;
-        let word = match self.change {
-            Change::Sales => "SALES",
-            Change::Void => "VOID",
-            Change::Return => "RETURN",
-            Change::ReturnLater => "RETURNX",
-            Change::Amount(_) => "CHANGE",
-        };
-        Ok(RefundReceipt::new(reference, GatewayWord::new(word)))
-    }
-}
-
-fn shop(config: &Config) -> FormBody {
+pub(super) fn shop(config: &Config) -> FormBody {
     FormBody::new()
         .pair("ShopID", config.shop_id.as_str())
         .pair("ShopPass", config.shop_pass.expose())
@@ -365,7 +254,7 @@ fn post_json(config: &Config, path: &str, body: String) -> Result<http::Request<
 }
 
 /// Everything that is sent is ASCII, so it is Windows-31J as well as UTF-8.
-fn post_form(config: &Config, path: &str, body: FormBody) -> Result<http::Request<Bytes>, Error> {
+pub(super) fn post_form(config: &Config, path: &str, body: FormBody) -> Result<http::Request<Bytes>, Error> {
     post(config, path, "application/x-www-form-urlencoded", body.into_string())
 }
 
@@ -396,7 +285,7 @@ fn json<'a, T: serde::Deserialize<'a>>(response: &'a Response<Bytes>) -> Result<
 }
 
 /// An idPass answer: HTTP 200 for errors as well.
-fn answer(response: &Response<Bytes>) -> Result<Fields<'_>, Error> {
+pub(super) fn answer(response: &Response<Bytes>) -> Result<Fields<'_>, Error> {
     match response.status().as_u16() {
         200 => {}
         500..=599 => return Err(trouble()),

@@ -139,14 +139,9 @@ pub(super) fn deal(
     event(attempt, config, at, (status, word), payment, amount, refunded)
 }
 
-/// What the shopper pays: amount and tax together (trap 4). A tax that cannot be read makes it unknown; without one the
-/// field may be missing.
+/// What the shopper pays: amount and tax together (trap 4).
 pub(super) fn charged(fields: &Fields<'_>) -> Option<Money> {
-    let tax = match fields.bytes("Tax") {
-        None | Some([]) => Some(0),
-        Some(_) => fields.amount("Tax"),
-    };
-    let yen = fields.amount("Amount")?.checked_add(tax?)?;
+    let yen = fields.amount("Amount")?.checked_add(fields.tax()?)?;
     Some(Money::new(yen, Currency::JPY))
 }
 

@@ -3,6 +3,7 @@
 mod calls;
 mod config;
 mod map;
+mod orders;
 mod sign;
 mod wire;
 
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderValue};
 
-use self::calls::{Access, Change, ChangeDeal, CreateLink, Deal, RejectLink, SearchTrade};
+use self::calls::{CreateLink, Deal, RejectLink, SearchTrade};
 use self::config::Config;
 pub use self::config::{GmoPgBuilder, LinkType};
 use self::map::Page;
@@ -21,18 +22,14 @@ use self::wire::Fields;
 use crate::addresses::Addresses;
 use crate::callback::Callback;
 use crate::checkout::{Checkout, CheckoutRequest, RequestError};
-use crate::error::{Error, ErrorKind, VerifyError};
+use crate::error::{Error, VerifyError};
 use crate::event::{PaymentEvent, Received, ReturnHint, Subject};
 use crate::form::Params;
-use crate::gateway::{
-    Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, SelfCheckError, Void,
-};
+use crate::gateway::{Abilities, Ack, AttemptPlan, Expire, Gateway, SelfCheckError};
 use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
-use crate::money::{Currency, Money};
-use crate::payment::PaymentStatus;
 use crate::redirect::AllowedOrigins;
-use crate::reference::{AttemptReference, Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount};
+use crate::reference::{AttemptReference, Environment, GatewayId, GatewayReference, MerchantAccount};
 use crate::secret::ApiKey;
 use crate::transport::{BoxFuture, Client};
 use crate::verified::Verified;
@@ -143,32 +140,6 @@ impl GmoPg {
             }
         }
         strongest.ok_or_else(|| Error::config("no payment method is configured"))
-    }
-
-    /// What an order about a deal by card needs, asked for anew: the deal's password is never kept. The deal has to be the
-    /// one that is bound to the attempt; before one is, the one of the expected amount (PAY-42).
-    async fn access(&self, attempt: &StoredAttempt, at: SystemTime) -> Result<(Access, PaymentStatus), Error> {
-        let found = self.search(attempt, Page::Unknown, at).await?.into_value();
-        let nothing = || Error::request("no payment is known for this attempt yet");
-        let deal = found.ok_or_else(nothing)?;
-        let status = deal.event.snapshot.status;
-        let access = deal.access.ok_or_else(nothing)?;
-        let ours = match &attempt.payment {
-            Some(bound) => access.is_of(bound),
-            None => Money::new(access.total(), Currency::JPY) == attempt.expected.amount,
-        };
-        if !ours {
-            return Err(Error::protocol(
-                "the gateway knows another payment than the one of this attempt",
-            ));
-        }
-        Ok((access, status))
-    }
-
-    async fn change(&self, access: &Access, change: Change) -> Result<RefundReceipt, Error> {
-        self.client()?
-            .call(&ChangeDeal::new(&self.config, access, change))
-            .await
     }
 }
 
@@ -313,103 +284,6 @@ impl Expire for GmoPg {
             })
         })
     }
-}
-
-impl Capture for GmoPg {
-    fn capture<'a>(
-        &'a self,
-        attempt: &'a StoredAttempt,
-        amount: Option<Money>,
-        _key: &'a IdempotencyKey,
-        at: SystemTime,
-    ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            if let Some(part) = amount {
-                attempt.expected.check_part(part)?;
-            }
-            let (access, status) = self.access(attempt, at).await?;
-            if status != PaymentStatus::Authorized {
-                return Err(not_in_state());
-            }
-            if amount.is_some_and(|amount| amount != Money::new(access.total(), Currency::JPY)) {
-                return Err(Error::request(
-                    "this gateway captures the authorized amount and no other",
-                ));
-            }
-            self.change(&access, Change::Sales).await.map(|_| ())
-        })
-    }
-}
-
-impl Void for GmoPg {
-    fn void<'a>(
-        &'a self,
-        attempt: &'a StoredAttempt,
-        _key: &'a IdempotencyKey,
-        at: SystemTime,
-    ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            let (access, status) = self.access(attempt, at).await?;
-            if status != PaymentStatus::Authorized {
-                return Err(not_in_state());
-            }
-            self.change(&access, Change::Void).await.map(|_| ())
-        })
-    }
-}
-
-impl Refund for GmoPg {
-    fn refund<'a>(
-        &'a self,
-        attempt: &'a StoredAttempt,
-        amount: Option<Money>,
-        _key: &'a IdempotencyKey,
-        at: SystemTime,
-    ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
-        Box::pin(async move {
-            if let Some(part) = amount {
-                attempt.expected.check_part(part)?;
-                if part != attempt.expected.amount && !self.config.partial_refunds {
-                    return Err(Error::request(
-                        "refunds in parts are turned off, because GMO-PG knows no idempotency key",
-                    ));
-                }
-            }
-            let (access, status) = self.access(attempt, at).await?;
-            if !matches!(status, PaymentStatus::Captured | PaymentStatus::PartiallyRefunded) {
-                return Err(not_in_state());
-            }
-            let total = access.total();
-            if let Some(back) = amount.filter(|back| back.minor_units() != total) {
-                let left = total.checked_sub(back.minor_units());
-                let left =
-                    left.ok_or_else(|| Error::request("the amount to give back is not a part of what is left"))?;
-                return self.change(&access, Change::Amount(left)).await;
-            }
-            // Which of the three fits depends on windows that are unconfirmed. Each is tried only after a clear refusal of
-            // the one before, and the state was asked for just now (sheet section "Refund").
-            let mut refusal = not_in_state();
-            for change in [Change::Void, Change::Return, Change::ReturnLater] {
-                match self.change(&access, change).await {
-                    Err(error) if error.code() == Some(NOT_POSSIBLE) => refusal = error,
-                    answer => return answer,
-                }
-            }
-            Err(refusal)
-        })
-    }
-}
-
-/// Not possible for this state.
-const NOT_POSSIBLE: &str = "E11010003";
-
-fn not_in_state() -> Error {
-    let outcome = crate::error::Outcome::NotSent;
-    Error::new(
-        ErrorKind::Conflict,
-        outcome,
-        "the payment is in a state that does not allow this",
-    )
 }
 
 fn unreadable() -> Error {

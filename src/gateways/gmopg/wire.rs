@@ -155,6 +155,14 @@ impl<'a> Fields<'a> {
         self.text(name).filter(|value| !value.is_empty())
     }
 
+    /// The tax beside the amount. Without one the field may be missing; one that cannot be read is none.
+    pub(super) fn tax(&self) -> Option<u64> {
+        match self.bytes("Tax") {
+            None | Some([]) => Some(0),
+            Some(_) => self.amount("Tax"),
+        }
+    }
+
     /// An amount: plain digits, nothing else, at most seven (sheet section "Money").
     pub(super) fn amount(&self, name: &str) -> Option<u64> {
         self.filled(name)
@@ -198,6 +206,22 @@ mod tests {
             (fields.text("CustomerName"), fields.text("Approve")),
             (None, Some(" 019292"))
         );
+    }
+
+    #[test]
+    fn a_tax_that_cannot_be_read_is_none_and_one_that_is_not_there_is_nothing() {
+        for (body, tax) in [
+            (&b"Amount=1"[..], Some(0)),
+            (b"Tax=", Some(0)),
+            (b"Tax=0", Some(0)),
+            (b"Tax=120", Some(120)),
+            (b"Tax=x", None),
+            (b"Tax= 0", None),
+            (b"Tax=\x95\x5c", None),
+            (b"Tax=\xef\xbc\x90", None),
+        ] {
+            assert_eq!(Fields::of_answer(body).unwrap().tax(), tax, "{body:?}");
+        }
     }
 
     #[test]

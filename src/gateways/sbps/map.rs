@@ -306,7 +306,7 @@ pub(super) fn status_event(
     config: &Config,
     at: SystemTime,
 ) -> Option<PaymentEvent> {
-    let id = EventId::new(format!("ask:{deal}:{}", GatewayWord::new(word).as_str())).ok()?;
+    let id = EventId::new(format!("ask:{deal}:{}:{status}", GatewayWord::new(word).as_str())).ok()?;
     let subject = Subject::new()
         .with_payment(deal.payment())
         .with_checkout(deal.checkout());

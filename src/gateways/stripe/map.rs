@@ -310,9 +310,12 @@ pub(super) fn status_event(session: &wire::Session<'_>, config: &Config, at: Sys
     let snapshot = PaymentSnapshot::new(status, GatewayWord::new(&word), at)
         .with_amount(from_wire(session.amount_total, session.currency.as_deref()))
         .with_refunded(refunded);
-    // An answer has no id. The same fact gives the same one, so that asking twice is heard once.
+    // An answer has no id. The same fact gives the same one, so that asking twice is heard once, and another state or sum
+    // another one.
     let word = snapshot.gateway_status.as_str();
-    let fact = format!("{}/{word}/{}", &*session.id, refunded.map_or(0, Money::minor_units));
+    let sum = |money: Option<Money>| money.map_or(0, Money::minor_units);
+    let (amount, refunded) = (sum(snapshot.amount), sum(snapshot.refunded));
+    let fact = format!("{}/{word}/{status}/{amount}/{refunded}", &*session.id);
     let id = EventId::new(format!("ask:{fact}")).ok()?;
     let environment = session.livemode.map_or(other(config.environment), environment);
     let account = config.account.clone();
