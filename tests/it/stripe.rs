@@ -298,6 +298,12 @@ async fn every_row_of_the_status_table_is_read_as_the_sheet_says() {
             "refunded": refunded, "disputed": disputed,
         }))
     };
+    let of_part = |refunded: bool, amount_refunded: u64| {
+        charged(json!({
+            "id": "ch_1", "amount": 3960, "amount_captured": 3000, "amount_refunded": amount_refunded, "currency": "jpy",
+            "refunded": refunded, "disputed": false,
+        }))
+    };
     let table: Vec<(Value, Value, Value, PaymentStatus)> = vec![
         (json!("open"), json!("unpaid"), json!(null), S::Created),
         (
@@ -352,6 +358,17 @@ async fn every_row_of_the_status_table_is_read_as_the_sheet_says() {
             S::PartiallyRefunded,
         ),
         (json!("complete"), json!("paid"), charge(true, 3960, false), S::Refunded),
+        // More cannot go back than came, and of what was captured in part that part is all.
+        (json!("complete"), json!("paid"), charge(false, 3961, false), S::Unknown),
+        (json!("complete"), json!("paid"), charge(true, 3961, false), S::Unknown),
+        (json!("complete"), json!("paid"), of_part(true, 3000), S::Refunded),
+        (
+            json!("complete"),
+            json!("paid"),
+            of_part(false, 2999),
+            S::PartiallyRefunded,
+        ),
+        (json!("complete"), json!("paid"), of_part(false, 3001), S::Unknown),
         (json!("complete"), json!("paid"), charge(true, 3960, true), S::Disputed),
         (json!("complete"), json!("paid"), charge(false, 0, true), S::Disputed),
         // Words that are not in the table, and contradictions: neither paid nor failed.
