@@ -8,8 +8,6 @@ use std::borrow::Cow;
 
 use encoding_rs::SHIFT_JIS;
 
-use crate::form::FormError;
-
 /// Why a text cannot be sent, or bytes cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -97,78 +95,6 @@ fn units(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = after;
         Some(unit)
     })
-}
-
-/// How many pairs are read before giving up, as for any other form.
-const MOST_PAIRS: usize = 200;
-
-/// A name and a value.
-type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
-
-/// A form as pairs of bytes, every name once: percent-escapes and `+` are undone and nothing is taken for text.
-#[derive(Clone, Default)]
-pub struct RawParams<'a>(Vec<Pair<'a>>);
-
-impl<'a> RawParams<'a> {
-    /// Splits at `&`, then at the first `=`, then undoes the escapes.
-    pub fn parse(body: &'a [u8]) -> Result<Self, FormError> {
-        let mut pairs: Vec<Pair<'a>> = Vec::new();
-        for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
-            if pairs.len() == MOST_PAIRS {
-                return Err(FormError::TooMany);
-            }
-            let mut halves = pair.splitn(2, |&byte| byte == b'=');
-            let name = percent_decode(halves.next().unwrap_or_default())?;
-            let value = percent_decode(halves.next().unwrap_or_default())?;
-            pairs.push((name, value));
-        }
-        let mut names: Vec<&[u8]> = pairs.iter().map(|(name, _)| name.as_ref()).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|two| two.first() == two.last()) {
-            return Err(FormError::Duplicate);
-        }
-        Ok(Self(pairs))
-    }
-
-    /// The bytes under a name.
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<&[u8]> {
-        let found = self
-            .0
-            .iter()
-            .find(|(candidate, _)| candidate.as_ref() == name.as_bytes());
-        found.map(|(_, value)| value.as_ref())
-    }
-}
-
-impl std::fmt::Debug for RawParams<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RawParams({} fields)", self.0.len())
-    }
-}
-
-/// Undoes `%XX` and `+`. A `%` without two hex digits behind it is an error.
-fn percent_decode(text: &[u8]) -> Result<Cow<'_, [u8]>, FormError> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Ok(Cow::Borrowed(text));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.iter();
-    let digit = |byte: Option<&u8>| {
-        byte.and_then(|byte| char::from(*byte).to_digit(16))
-            .ok_or(FormError::Encoding)
-    };
-    while let Some(&byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let value = digit(rest.next())? * 16 + digit(rest.next())?;
-                u8::try_from(value).map_err(|_| FormError::Encoding)?
-            }
-            other => other,
-        });
-    }
-    Ok(Cow::Owned(bytes))
 }
 
 /// What a browser posts for these fields under `accept-charset="Shift_JIS"`: the bytes of each text, percent-encoded as
@@ -268,32 +194,6 @@ mod tests {
     }
 
     #[test]
-    fn ambiguous_and_broken_forms_are_refused() {
-        for (text, why) in [
-            (&b"a=1&a=2"[..], FormError::Duplicate),
-            (b"a=1&%61=2", FormError::Duplicate),
-            (b"a=%", FormError::Encoding),
-            (b"a=%4", FormError::Encoding),
-            (b"a=%zz", FormError::Encoding),
-            (b"a=%+1", FormError::Encoding),
-            (b"%g1=1", FormError::Encoding),
-        ] {
-            assert_eq!(RawParams::parse(text).err(), Some(why), "{text:?}");
-        }
-        let many: String = (0..=MOST_PAIRS).fold(String::new(), |form, n| form + &format!("f{n}=1&"));
-        assert_eq!(RawParams::parse(many.as_bytes()).err(), Some(FormError::TooMany));
-        let params = RawParams::parse(b"a=%95%5C+x&b=a=b&raw=\x95\x5c&empty=&bare").unwrap();
-        assert_eq!(params.value("a"), Some(&b"\x95\x5c x"[..]));
-        assert_eq!(params.value("b"), Some(&b"a=b"[..]));
-        assert_eq!(params.value("raw"), Some(&b"\x95\x5c"[..]));
-        assert_eq!(
-            (params.value("empty"), params.value("bare")),
-            (Some(&b""[..]), Some(&b""[..]))
-        );
-        assert_eq!(params.value("missing"), None);
-    }
-
-    #[test]
     fn a_form_is_posted_byte_for_byte_as_browsers_do_it() {
         let body = form_body([("n", "表ソ能 & 1"), ("e", "")]).unwrap();
         assert_eq!(body, "n=%95%5C%83%5C%94%5C+%26+1&e=");
@@ -303,7 +203,6 @@ mod tests {
     proptest! {
         #[test]
         fn random_bytes_never_panic_and_what_is_read_is_written_back(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = RawParams::parse(&bytes);
             let _ = decode(&bytes, Reading::Jis);
             if let Ok(text) = decode(&bytes, Reading::Windows31J)
                 && let Ok(again) = encode(&text)

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 /// Why a query or a form body is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,15 +26,28 @@ pub enum FormError {
 /// How many pairs are read before giving up. The widest message of the gateways read so far has under 60.
 const MOST_PAIRS: usize = 200;
 
-/// Decoded pairs in the order they came, every name once.
-#[derive(Clone, Default)]
-pub struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+/// A name and a value.
+type Pair<'a, T> = (Cow<'a, T>, Cow<'a, T>);
 
-impl<'a> Params<'a> {
-    /// Decodes `a=1&b=2`, with `+` as space.
-    pub fn parse(text: &'a [u8]) -> Result<Self, FormError> {
-        let mut pairs: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
-        for pair in text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+/// A form as pairs of bytes, every name once: for messages in a charset of their own, and for hashes over bytes. Nothing is
+/// taken for text.
+#[derive(Clone, Default)]
+pub struct RawParams<'a>(Vec<Pair<'a, [u8]>>);
+
+impl<'a> RawParams<'a> {
+    /// Splits at `&`, then at the first `=`, then undoes percent-escapes and `+`.
+    pub fn parse(body: &'a [u8]) -> Result<Self, FormError> {
+        Self::read(body, unescape)
+    }
+
+    /// The same for `a=1&b=2` whose values stand as they are.
+    pub fn plain(body: &'a [u8]) -> Result<Self, FormError> {
+        Self::read(body, |text| Ok(Cow::Borrowed(text)))
+    }
+
+    fn read(body: &'a [u8], decode: impl Fn(&'a [u8]) -> Result<Cow<'a, [u8]>, FormError>) -> Result<Self, FormError> {
+        let mut pairs: Vec<Pair<'a, [u8]>> = Vec::new();
+        for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             if pairs.len() == MOST_PAIRS {
                 return Err(FormError::TooMany);
             }
@@ -44,12 +57,65 @@ impl<'a> Params<'a> {
             pairs.push((name, value));
         }
         // Sorted once instead of compared each with each: linear time up to a logarithm, whatever the names (PAY-63).
-        let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_ref()).collect();
+        let mut names: Vec<&[u8]> = pairs.iter().map(|(name, _)| name.as_ref()).collect();
         names.sort_unstable();
         if names.windows(2).any(|two| two.first() == two.last()) {
             return Err(FormError::Duplicate);
         }
         Ok(Self(pairs))
+    }
+
+    /// The bytes under a name.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&[u8]> {
+        let found = self
+            .0
+            .iter()
+            .find(|(candidate, _)| candidate.as_ref() == name.as_bytes());
+        found.map(|(_, value)| value.as_ref())
+    }
+}
+
+impl std::fmt::Debug for RawParams<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RawParams({} fields)", self.0.len())
+    }
+}
+
+/// Undoes `%XX` and `+`. A `%` without two hex digits behind it is an error.
+fn unescape(text: &[u8]) -> Result<Cow<'_, [u8]>, FormError> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    let digit = |byte: Option<&u8>| {
+        byte.and_then(|byte| char::from(*byte).to_digit(16))
+            .ok_or(FormError::Encoding)
+    };
+    while let Some(&byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let value = digit(rest.next())? * 16 + digit(rest.next())?;
+                u8::try_from(value).map_err(|_| FormError::Encoding)?
+            }
+            other => other,
+        });
+    }
+    Ok(Cow::Owned(bytes))
+}
+
+/// Decoded pairs of text in the order they came, every name once.
+#[derive(Clone, Default)]
+pub struct Params<'a>(Vec<Pair<'a, str>>);
+
+impl<'a> Params<'a> {
+    /// Decodes `a=1&b=2`, with `+` as space.
+    pub fn parse(text: &'a [u8]) -> Result<Self, FormError> {
+        let pairs = RawParams::parse(text)?.0.into_iter();
+        let pairs = pairs.map(|(name, value)| Ok((utf8(name)?, utf8(value)?)));
+        pairs.collect::<Result<_, _>>().map(Self)
     }
 
     /// The value under a name.
@@ -73,25 +139,12 @@ impl std::fmt::Debug for Params<'_> {
     }
 }
 
-fn decode(text: &[u8]) -> Result<Cow<'_, str>, FormError> {
-    let escapes = text.iter().enumerate().filter(|(_, byte)| **byte == b'%');
-    for (at, _) in escapes {
-        let hex = text.get(at + 1..at + 3).ok_or(FormError::Encoding)?;
-        if !hex.iter().all(u8::is_ascii_hexdigit) {
-            return Err(FormError::Encoding);
-        }
+fn utf8(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, FormError> {
+    match bytes {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
-    if text.contains(&b'+') {
-        let spaced: Vec<u8> = text
-            .iter()
-            .map(|&byte| if byte == b'+' { b' ' } else { byte })
-            .collect();
-        let decoded: Vec<u8> = percent_decode(&spaced).collect();
-        return String::from_utf8(decoded)
-            .map(Cow::Owned)
-            .map_err(|_| FormError::Encoding);
-    }
-    percent_decode(text).decode_utf8().map_err(|_| FormError::Encoding)
+    .ok_or(FormError::Encoding)
 }
 
 /// Everything but the unreserved characters of RFC 3986.
@@ -152,8 +205,13 @@ impl std::fmt::Debug for FormBody {
 }
 
 /// One path segment, percent-encoded so that it stays one (PAY-56).
+///
+/// `.` and `..` have a meaning in a path however they are written, so they become a segment that names nothing.
 #[must_use]
 pub fn path_segment(text: &str) -> String {
+    if matches!(text, "." | "..") {
+        return text.replace('.', "%252E");
+    }
     percent_encoding::utf8_percent_encode(text, RESERVED).to_string()
 }
 
@@ -183,6 +241,38 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_held_to_the_same_rules_and_are_never_taken_for_text() {
+        for (text, why) in [
+            (&b"a=1&a=2"[..], FormError::Duplicate),
+            (b"a=1&%61=2", FormError::Duplicate),
+            (b"a=%", FormError::Encoding),
+            (b"a=%4", FormError::Encoding),
+            (b"a=%zz", FormError::Encoding),
+            (b"a=%+1", FormError::Encoding),
+            (b"%g1=1", FormError::Encoding),
+        ] {
+            assert_eq!(RawParams::parse(text).err(), Some(why), "{text:?}");
+        }
+        let many: String = (0..=MOST_PAIRS).fold(String::new(), |form, n| form + &format!("f{n}=1&"));
+        assert_eq!(RawParams::parse(many.as_bytes()).err(), Some(FormError::TooMany));
+        let params = RawParams::parse(b"a=%95%5C+x&b=a=b&raw=\x95\x5c&empty=&bare").unwrap();
+        assert_eq!(params.value("a"), Some(&b"\x95\x5c x"[..]));
+        assert_eq!(params.value("b"), Some(&b"a=b"[..]));
+        assert_eq!(params.value("raw"), Some(&b"\x95\x5c"[..]));
+        assert_eq!(
+            (params.value("empty"), params.value("bare")),
+            (Some(&b""[..]), Some(&b""[..]))
+        );
+        assert_eq!(params.value("missing"), None);
+        let plain = RawParams::plain(b"a=%95+x&b=a=b").unwrap();
+        assert_eq!(
+            (plain.value("a"), plain.value("b")),
+            (Some(&b"%95+x"[..]), Some(&b"a=b"[..]))
+        );
+        assert_eq!(RawParams::plain(b"a=1&a=2").err(), Some(FormError::Duplicate));
+    }
+
+    #[test]
     fn pairs_come_back_in_order_and_decoded() {
         let params = Params::parse(b"b=1+2&a=%E7%B7%91%20%26&empty=&bare&&x=a=b").unwrap();
         let pairs: Vec<_> = params.iter().collect();
@@ -195,10 +285,14 @@ mod tests {
 
     #[test]
     fn a_path_segment_cannot_become_two() {
-        for text in ["../x", "a/b", "a?b", "a#b", "a@b", "a\r\nb", "%2f", "a\\b"] {
+        for text in [".", "..", "../x", "a/b", "a?b", "a#b", "a@b", "a\r\nb", "%2f", "a\\b"] {
             let segment = path_segment(text);
             assert!(!segment.contains(['/', '?', '#', '@', '\r', '\n', '\\']), "{segment}");
             assert!(!segment.contains("%2f"), "{segment}");
+            // As a client resolves it.
+            let url = url::Url::parse(&format!("https://a.example/v1/x/{segment}/y")).unwrap();
+            let segments: Vec<_> = url.path_segments().unwrap().collect();
+            assert_eq!(segments, ["v1", "x", &segment, "y"]);
         }
     }
 }

@@ -189,8 +189,11 @@ pub trait Expire: fmt::Debug + Send + Sync {
 
 /// Takes money that was authorized.
 pub trait Capture: fmt::Debug + Send + Sync {
-    /// Takes `amount`, or all that was authorized. The key makes a repeat harmless: keep it for every repeat. `at` is the
-    /// time of asking.
+    /// Takes `amount`, or all that was authorized; an amount that is no part of the payment is refused before anything is
+    /// sent ([`ExpectedPayment::check_part`]). `at` is the time of asking.
+    ///
+    /// Where the gateway knows keys, the key makes a repeat harmless: keep it for every repeat. A gateway that knows none
+    /// ignores it, and its page says so; there a second capture of the same money is refused by its state.
     fn capture<'a>(
         &'a self,
         attempt: &'a StoredAttempt,
@@ -200,9 +203,10 @@ pub trait Capture: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<(), Error>>;
 }
 
-/// Lets go of money that was authorized.
+/// Lets go of money that was authorized. Money that was captured is never sent back by it: where the gateway has one order for
+/// both, it is asked first.
 pub trait Void: fmt::Debug + Send + Sync {
-    /// Lets go of all of it.
+    /// Lets go of all of it. The key is as for [`Capture::capture`].
     fn void<'a>(
         &'a self,
         attempt: &'a StoredAttempt,
@@ -213,8 +217,13 @@ pub trait Void: fmt::Debug + Send + Sync {
 
 /// Gives captured money back. Never called by this crate itself.
 pub trait Refund: fmt::Debug + Send + Sync {
-    /// Gives back `amount`, or all that is left. The key makes a repeat harmless: keep it for every repeat, and use a new
-    /// one for every refund that is meant.
+    /// Gives back `amount`, or all that is left; an amount that is no part of the payment is refused before anything is sent
+    /// ([`ExpectedPayment::check_part`]).
+    ///
+    /// Where the gateway knows keys, the key makes a repeat harmless: keep it for every repeat, and use a new one for every
+    /// refund that is meant. A gateway that knows none ignores it, and its page says so. There a refund of all cannot happen
+    /// twice, and refunds in parts are refused unless the store has allowed them, because one that is repeated after a lost
+    /// answer could go back twice.
     fn refund<'a>(
         &'a self,
         attempt: &'a StoredAttempt,

@@ -96,7 +96,7 @@ pub use self::checkout::{
 pub use self::clock::{Clock, SystemClock};
 pub use self::error::{ConfigError, Error, ErrorKind, Outcome, VerifyError};
 pub use self::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
-pub use self::form::{FormBody, FormError, Params, path_segment};
+pub use self::form::{FormBody, FormError, Params, RawParams, path_segment};
 pub use self::gateway::{
     Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Gateways, Refund, RefundReceipt, SelfCheckError, Void,
 };

@@ -117,6 +117,20 @@ impl PaymentStatus {
             )
     }
 
+    /// What it means that a gateway calls a payment cancelled when `self` is known of it. Some say so of a sale that was
+    /// called off: money that was taken went back then.
+    #[cfg_attr(
+        not(any(feature = "gmopg", feature = "sbps")),
+        allow(dead_code, reason = "not every gateway does")
+    )]
+    pub(crate) fn called_off(self) -> Self {
+        if self.rank() >= Self::Captured.rank() {
+            Self::Refunded
+        } else {
+            Self::Cancelled
+        }
+    }
+
     /// The word used in records and on pages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -319,6 +333,16 @@ mod tests {
             words(|state| CaptureMode::Manual.is_paid_by(state)),
             "authorized captured"
         );
+    }
+
+    #[test]
+    fn what_is_called_off_went_back_if_it_was_taken() {
+        let back: Vec<_> = S::ALL
+            .into_iter()
+            .filter(|state| state.called_off() == S::Refunded)
+            .collect();
+        assert_eq!(back, [S::Captured, S::PartiallyRefunded, S::Refunded, S::Disputed]);
+        assert_eq!(S::Authorized.called_off(), S::Cancelled);
     }
 
     #[test]

@@ -104,7 +104,9 @@ impl Bench for HakoBench {
             Case::ReturnChanged => {
                 Some("Hako's return is a plain link with the id of the page, and nothing in it is signed")
             }
-            Case::AbilityLost => Some("Hako can neither close, capture, void nor refund through its API"),
+            Case::AbilityLost | Case::NoPart => {
+                Some("Hako can neither close, capture, void nor refund through its API")
+            }
             _ => None,
         }
     }

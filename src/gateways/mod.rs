@@ -2,6 +2,8 @@
 
 #[cfg(feature = "gmopg")]
 pub mod gmopg;
+#[cfg(any(feature = "gmopg", feature = "sbps"))]
+mod jst;
 #[cfg(feature = "komoju")]
 pub mod komoju;
 #[cfg(feature = "sbps")]

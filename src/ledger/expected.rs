@@ -99,6 +99,16 @@ impl ExpectedPayment {
         let message = "the request is not the one that was written down for this attempt";
         Err(Error::request(message))
     }
+
+    /// Refuses an amount that is no part of this payment: of another currency, nothing, or more than all of it. For gateways,
+    /// before they capture it or give it back.
+    pub fn check_part(&self, part: Money) -> Result<(), Error> {
+        let whole = self.amount;
+        if part.currency() == whole.currency() && (1..=whole.minor_units()).contains(&part.minor_units()) {
+            return Ok(());
+        }
+        Err(Error::request("the amount is no part of this payment"))
+    }
 }
 
 /// An attempt as the ledger knows it.
@@ -160,6 +170,27 @@ impl StoredAttempt {
 mod tests {
     use super::*;
     use crate::conformance::TestGateway;
+    use crate::money::Currency;
+
+    #[test]
+    fn a_part_is_of_the_same_currency_more_than_nothing_and_not_more_than_all() {
+        let gateway = TestGateway::new().unwrap();
+        let expected = gateway.expected("EC-1", SystemTime::UNIX_EPOCH).unwrap();
+        let (whole, currency) = (expected.amount.minor_units(), expected.amount.currency());
+        for (minor, fits) in [
+            (0, false),
+            (1, true),
+            (whole, true),
+            (whole + 1, false),
+            (u64::MAX, false),
+        ] {
+            let checked = expected.check_part(Money::new(minor, currency));
+            assert_eq!(checked.is_ok(), fits, "{minor}");
+        }
+        for other in Currency::all().filter(|other| *other != currency) {
+            assert!(expected.check_part(Money::new(whole, other)).is_err(), "{other}");
+        }
+    }
 
     #[test]
     fn a_new_attempt_ends_with_its_page_and_is_asked_about_after_two_minutes() {

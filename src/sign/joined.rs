@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use sha1::{Digest, Sha1};
-use subtle::ConstantTimeEq;
+use sha1::Sha1;
 
+use super::key_last::{key_last, same_tag};
 use super::mac::{SigningKeys, evidence_of};
 use crate::error::VerifyError;
 use crate::verified::{Proof, Trust, Verified};
@@ -39,7 +39,7 @@ impl SigningKeys {
         let joined = message.joined();
         let matching = self.usable(at).find(|(_, key)| {
             let made = digest(hash, &joined, key.expose().as_bytes());
-            bool::from(made.ct_eq(tag))
+            same_tag(&made, tag)
         });
         let Some((slot, _)) = matching else {
             return Err(VerifyError::Mismatch);
@@ -64,7 +64,7 @@ impl SigningKeys {
 
 fn digest(hash: JoinedHash, joined: &[u8], key: &[u8]) -> Vec<u8> {
     match hash {
-        JoinedHash::Sha1KeyLast => Sha1::new().chain_update(joined).chain_update(key).finalize().to_vec(),
+        JoinedHash::Sha1KeyLast => key_last::<Sha1>(joined, key),
     }
 }
 

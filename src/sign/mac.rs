@@ -1,5 +1,5 @@
-//! Checking and making keyed hashes. The only place where a tag is compared, and the comparison is the MAC library's own:
-//! constant time, full length or nothing (PAY-19, PAY-20).
+//! Checking and making keyed hashes. A MAC is compared here and nowhere else, by the MAC library itself: constant time, full
+//! length or nothing (PAY-19, PAY-20). The tags of plain hashes are compared in `key_last.rs`.
 
 use std::fmt;
 use std::time::SystemTime;

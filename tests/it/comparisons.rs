@@ -34,16 +34,16 @@ const GUESSABLE: [&str; 20] = [
 ];
 
 /// Where a comparison may be, and what it is called in the measurement.
-const PLACES: [(&str, &[&str]); 6] = [
-    ("gateways/gmopg/sign.rs", &["GMO-PG, a return"]),
+const PLACES: [(&str, &[&str]); 5] = [
     ("ledger/checkpoint.rs", &["Checkpoint::read"]),
     ("reference.rs", &["ReturnToken::matches"]),
     ("secret.rs", &["SharedToken::matches"]),
     (
-        "sign/joined.rs",
+        "sign/key_last.rs",
         &[
             "SigningKeys::verify_joined, SHA-1",
             "SB Payment Service, a notification",
+            "GMO-PG, a return",
         ],
     ),
     (

@@ -47,14 +47,13 @@ fn once() -> RetryPolicy {
 }
 
 fn scripted() -> (GmoPg, Scripted) {
+    scripted_as(|gmo| gmo.methods(["credit", "cvs"]))
+}
+
+fn scripted_as(set: impl FnOnce(GmoPgBuilder) -> GmoPgBuilder) -> (GmoPg, Scripted) {
     let script = Scripted::new();
-    let gateway = gmo().methods(["credit", "cvs"]);
-    let gateway = gateway
-        .transport(Arc::new(script.clone()))
-        .retry(once())
-        .build()
-        .unwrap();
-    (gateway, script)
+    let gateway = set(gmo()).transport(Arc::new(script.clone())).retry(once());
+    (gateway.build().unwrap(), script)
 }
 
 /// An attempt as it was written down, under a name of the test's choice.
@@ -372,6 +371,19 @@ async fn a_parameter_link_is_built_without_a_call_and_is_safe_in_an_address() {
         "{rest}"
     );
     assert!(!url.as_str().contains(PASS));
+    // Whoever sees the address reads it: the order is in it, and nobody's name or address (PAY-09).
+    let with_email = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
+        .item(LineItem::new("Sencha", yen(1320), 1).unwrap())
+        .email(kessai::Email::new("buyer@example.com").unwrap())
+        .build()
+        .unwrap();
+    let planned = ExpectedPayment::plan(&gateway, &with_email, start()).unwrap();
+    let Redirect::Get(link) = gateway.checkout(&planned, &with_email).await.unwrap().redirect else {
+        panic!("a link")
+    };
+    let text = link.as_str().rsplit('/').next().unwrap().split('.').next().unwrap();
+    let text = String::from_utf8(base64ct::Base64::decode_vec(text).unwrap()).unwrap();
+    assert!(text.contains(planned.attempt.as_str()) && !text.contains("buyer") && !text.contains('@'));
     // The same again: it is made anew, so it need not be kept.
     let again = gateway.checkout(&expected, &request).await.unwrap();
     assert!(again.kept.is_none());
@@ -541,7 +553,7 @@ const NO_SUCH_ORDER: &str = "ErrCode=M01&ErrInfo=M01004002";
 
 #[tokio::test]
 async fn every_word_of_the_status_table_is_read_as_the_sheet_says() {
-    let (gateway, script) = scripted();
+    let (gateway, script) = scripted_as(|gmo| gmo);
     let stored = attempt(&gateway, "EC20261101-000123", 1320);
     for (word, status) in [
         ("UNPROCESSED", PaymentStatus::Created),
@@ -620,6 +632,7 @@ async fn answers_that_are_not_about_this_order_or_not_readable_are_no_answer() {
             200,
             RECORDED.replace("Currency=JPN", "Currency=USD"),
         ),
+        ("another method", 200, RECORDED.replace("PayType=0", "PayType=3")),
         ("no status", 200, RECORDED.replace("Status=CAPTURE&", "")),
         ("a status twice", 200, format!("{RECORDED}&Status=AUTH")),
         ("nothing", 200, String::new()),
@@ -654,6 +667,7 @@ async fn amounts_count_with_their_tax_and_unreadable_ones_are_no_amounts() {
         ("-1320", "0", None),
         ("13200000", "0", None),
         ("1320", "x", None),
+        ("1320", "\u{ff10}", None),
     ] {
         script.answer(
             200,
@@ -679,6 +693,13 @@ async fn amounts_count_with_their_tax_and_unreadable_ones_are_no_amounts() {
         (event.snapshot.status, event.snapshot.amount),
         (PaymentStatus::Captured, Some(yen(1000)))
     );
+    // The rest went back behind the part.
+    script.answer(200, smaller.replace("Status=CAPTURE", "Status=RETURN"));
+    let event = gateway.status(&paid, start()).await.unwrap().into_value();
+    assert_eq!(
+        (event.snapshot.status, event.snapshot.amount),
+        (PaymentStatus::Refunded, Some(yen(1320)))
+    );
     // Nothing went back.
     script.answer(200, RECORDED);
     let event = gateway.status(&paid, start()).await.unwrap().into_value();
@@ -688,6 +709,146 @@ async fn amounts_count_with_their_tax_and_unreadable_ones_are_no_amounts() {
     );
 }
 
+fn deal(status: &str, pay_type: &str, access: char) -> String {
+    RECORDED
+        .replace("Status=CAPTURE", &format!("Status={status}"))
+        .replace("PayType=0", &format!("PayType={pay_type}"))
+        .replace("5f2c9a1e7b3d40688c11aa02d94e6f73", &access.to_string().repeat(32))
+}
+
+#[tokio::test]
+async fn a_deal_that_was_begun_and_left_ends_with_its_page() {
+    let (gateway, script) = scripted_as(|gmo| gmo);
+    let stored = attempt(&gateway, "EC20261101-000123", 1320);
+    for (word, open) in [
+        ("UNPROCESSED", PaymentStatus::Created),
+        ("CHECK", PaymentStatus::Created),
+        ("AUTHENTICATED", PaymentStatus::RequiresAction),
+    ] {
+        for (later, status) in [(0, open), (24 * 3600 + 3599, open), (25 * 3600, PaymentStatus::Expired)] {
+            script.answer(200, deal(word, "0", 'a'));
+            let at = start() + Duration::from_secs(later);
+            let event = gateway.status(&stored, at).await.unwrap().into_value();
+            assert_eq!(event.snapshot.status, status, "{word} {later}");
+        }
+    }
+    // What is under way at somebody else's is not over with the page, and money never is.
+    for (word, status) in [
+        ("AUTHPROCESS", PaymentStatus::Pending),
+        ("REQSUCCESS", PaymentStatus::Pending),
+        ("CAPTURE", PaymentStatus::Captured),
+        ("PAID", PaymentStatus::Unknown),
+    ] {
+        script.answer(200, deal(word, "0", 'a'));
+        let at = start() + Duration::from_secs(90 * 24 * 3600);
+        let event = gateway.status(&stored, at).await.unwrap().into_value();
+        assert_eq!(event.snapshot.status, status, "{word}");
+    }
+}
+
+#[tokio::test]
+async fn closing_ends_what_has_not_begun_and_no_more() {
+    let (gateway, script) = scripted_as(|gmo| gmo);
+    let stored = attempt(&gateway, "EC20261101-000123", 1320);
+    let closed = json!({"OrderID": "EC20261101-000123", "Status": "x"}).to_string();
+    let expire = gateway.abilities().expire.unwrap();
+    for (answer, status) in [
+        (NO_SUCH_ORDER.to_owned(), PaymentStatus::Expired),
+        (deal("UNPROCESSED", "0", 'a'), PaymentStatus::Expired),
+        // Somebody may be at the bank.
+        (deal("AUTHENTICATED", "0", 'a'), PaymentStatus::RequiresAction),
+        (deal("REQSUCCESS", "0", 'a'), PaymentStatus::Pending),
+        (deal("AUTH", "0", 'a'), PaymentStatus::Authorized),
+        (deal("CAPTURE", "0", 'a'), PaymentStatus::Captured),
+        (deal("PAID", "0", 'a'), PaymentStatus::Unknown),
+    ] {
+        script.answer(200, &*closed).answer(200, &*answer);
+        let event = expire.expire(&stored, start()).await.unwrap().into_value();
+        assert_eq!(event.snapshot.status, status, "{answer}");
+    }
+    // What was not closed is not over.
+    script.answer(400, json!([{"ErrCode": "EZ1", "ErrInfo": "EZ1004001"}]).to_string());
+    assert!(expire.expire(&stored, start()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_try_without_money_under_one_method_does_not_hide_another_method() {
+    let (gateway, script) = scripted();
+    let stored = attempt(&gateway, "EC20261101-000123", 1320);
+    let failed = format!("{}&ErrCode=42G&ErrInfo=42G020000", deal("UNPROCESSED", "0", 'a'));
+    let slip = |status| deal(status, "3", 'b');
+    for (by_card, by_slip, status) in [
+        (failed.clone(), slip("PAYSUCCESS"), PaymentStatus::Captured),
+        (failed.clone(), slip("REQSUCCESS"), PaymentStatus::Pending),
+        (failed.clone(), NO_SUCH_ORDER.to_owned(), PaymentStatus::Failed),
+        (
+            deal("UNPROCESSED", "0", 'a'),
+            slip("PAYSUCCESS"),
+            PaymentStatus::Captured,
+        ),
+        (deal("UNPROCESSED", "0", 'a'), slip("EXPIRED"), PaymentStatus::Created),
+        (
+            deal("AUTHENTICATED", "0", 'a'),
+            slip("REQSUCCESS"),
+            PaymentStatus::RequiresAction,
+        ),
+        (deal("PAID", "0", 'a'), slip("REQSUCCESS"), PaymentStatus::Unknown),
+        (NO_SUCH_ORDER.to_owned(), slip("EXPIRED"), PaymentStatus::Expired),
+    ] {
+        script.answer(200, &*by_card).answer(200, &*by_slip);
+        let event = gateway.status(&stored, start()).await.unwrap().into_value();
+        assert_eq!(event.snapshot.status, status, "{by_card} {by_slip}");
+        assert_eq!(script.requests().len(), 2);
+        // A name is bound with money alone, so that the next try finds the place free.
+        assert_eq!(
+            event.subject.payment.is_some(),
+            status.has_money(),
+            "{by_card} {by_slip}"
+        );
+    }
+    // Money ends the asking; a method that gives no answer leaves it open.
+    script.answer(200, RECORDED);
+    assert!(gateway.status(&stored, start()).await.is_ok());
+    assert_eq!(script.requests().len(), 1);
+    script.answer(200, &*failed).fail(TransportErrorKind::Timeout);
+    let error = gateway.status(&stored, start()).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown);
+
+    // Once a name is bound, every answer is held against it, and the deal of that name speaks before others.
+    let mut bound = stored.clone();
+    bound.payment = Some(GatewayReference::new("a".repeat(32)).unwrap());
+    script.requests();
+    script
+        .answer(200, deal("VOID", "0", 'a'))
+        .answer(200, slip("REQSUCCESS"));
+    let event = gateway.status(&bound, start()).await.unwrap().into_value();
+    assert_eq!(event.snapshot.status, PaymentStatus::Cancelled);
+    assert_eq!(event.subject.payment, bound.payment);
+    script.answer(200, failed).answer(200, slip("PAYSUCCESS"));
+    let event = gateway.status(&bound, start()).await.unwrap().into_value();
+    assert_eq!(event.subject.payment.unwrap().as_str(), "b".repeat(32));
+}
+
+#[tokio::test]
+async fn a_sale_that_was_called_off_went_back() {
+    let (gateway, script) = scripted_as(|gmo| gmo);
+    let mut stored = attempt(&gateway, "EC20261101-000123", 1320);
+    for word in ["VOID", "CANCEL", "PAYCANCEL"] {
+        for (known, status) in [
+            (PaymentStatus::Created, PaymentStatus::Cancelled),
+            (PaymentStatus::Authorized, PaymentStatus::Cancelled),
+            (PaymentStatus::Captured, PaymentStatus::Refunded),
+            (PaymentStatus::PartiallyRefunded, PaymentStatus::Refunded),
+        ] {
+            stored.status = known;
+            script.answer(200, deal(word, "0", 'a'));
+            let event = gateway.status(&stored, start()).await.unwrap().into_value();
+            assert_eq!(event.snapshot.status, status, "{word} {known}");
+            assert_eq!(event.snapshot.amount, Some(yen(1320)));
+        }
+    }
+}
+
 // ----- expire, capture, void, refund -----
 
 const CHANGED: &str = "AccessID=5f2c9a1e7b3d40688c11aa02d94e6f73&AccessPass=4099664bd4b110800e09805539d1d7b5&\
@@ -695,7 +856,7 @@ const CHANGED: &str = "AccessID=5f2c9a1e7b3d40688c11aa02d94e6f73&AccessPass=4099
 
 #[tokio::test]
 async fn capture_void_and_refund_ask_first_and_never_repeat() {
-    let (gateway, script) = scripted();
+    let (gateway, script) = scripted_as(GmoPgBuilder::partial_refunds);
     let stored = attempt(&gateway, "EC20261101-000123", 1320);
     let key = kessai::IdempotencyKey::random().unwrap();
     let authorized = RECORDED
@@ -757,15 +918,11 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
         .iter()
         .skip(1)
         .map(|request| {
-            String::from_utf8(request.body().to_vec())
-                .unwrap()
-                .rsplit('=')
-                .next()
-                .unwrap()
-                .to_owned()
+            let body = String::from_utf8(request.body().to_vec()).unwrap();
+            body.split_once("&JobCd=").unwrap().1.to_owned()
         })
         .collect();
-    assert_eq!(jobs, ["VOID", "RETURN", "RETURNX"]);
+    assert_eq!(jobs, ["VOID", "RETURN&Amount=1320&Tax=0", "RETURNX&Amount=1320&Tax=0"]);
 
     // A lost reply is unknown: the next way back is not tried.
     script.answer(200, RECORDED).fail(TransportErrorKind::Timeout);
@@ -778,22 +935,28 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
     assert_eq!(error.outcome(), Outcome::Unknown);
     assert_eq!(script.requests().len(), 2);
 
-    for (what, deal, amount) in [
-        ("more than there is", RECORDED, Some(1321)),
-        ("nothing", RECORDED, Some(0)),
-        ("what is not captured", &*authorized, None),
+    let smaller = RECORDED.replace("Amount=1320", "Amount=1000");
+    let mut reduced = stored.clone();
+    reduced.status = PaymentStatus::PartiallyRefunded;
+    reduced.payment = Some(GatewayReference::new("5f2c9a1e7b3d40688c11aa02d94e6f73").unwrap());
+    for (what, stored, deal, amount, asked) in [
+        ("more than there was", &stored, RECORDED, Some(yen(1321)), 0),
+        ("nothing", &stored, RECORDED, Some(yen(0)), 0),
+        ("dollars", &stored, RECORDED, Some(Money::new(1320, Currency::USD)), 0),
+        (
+            "a part in dollars",
+            &stored,
+            RECORDED,
+            Some(Money::new(320, Currency::USD)),
+            0,
+        ),
+        ("more than is left", &reduced, &*smaller, Some(yen(1001)), 1),
+        ("what is not captured", &stored, &*authorized, None, 1),
     ] {
         script.answer(200, deal).answer(200, CHANGED);
-        assert!(
-            abilities
-                .refund
-                .unwrap()
-                .refund(&stored, amount.map(yen), &key, start())
-                .await
-                .is_err(),
-            "{what}"
-        );
-        assert_eq!(script.requests().len(), 1, "{what}");
+        let refused = abilities.refund.unwrap().refund(stored, amount, &key, start()).await;
+        assert_eq!(refused.unwrap_err().outcome(), Outcome::NotSent, "{what}");
+        assert_eq!(script.requests().len(), asked, "{what}");
         script.clear();
     }
     script.answer(200, &*authorized);
@@ -807,6 +970,57 @@ async fn capture_void_and_refund_ask_first_and_never_repeat() {
     );
     script.answer(200, RECORDED);
     assert!(abilities.void.unwrap().void(&stored, &key, start()).await.is_err());
+}
+
+#[tokio::test]
+async fn refunds_in_parts_have_to_be_allowed() {
+    let (gateway, script) = scripted_as(|gmo| gmo);
+    let stored = attempt(&gateway, "EC20261101-000123", 1320);
+    let key = kessai::IdempotencyKey::random().unwrap();
+    let refund = gateway.abilities().refund.unwrap();
+    let error = refund.refund(&stored, Some(yen(320)), &key, start()).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotSent);
+    assert!(script.requests().is_empty());
+    script.answer(200, RECORDED).answer(200, CHANGED);
+    assert!(refund.refund(&stored, Some(yen(1320)), &key, start()).await.is_ok());
+}
+
+#[tokio::test]
+async fn orders_are_about_the_deal_of_the_attempt_and_no_other() {
+    let (gateway, script) = scripted_as(|gmo| gmo);
+    let stored = attempt(&gateway, "EC20261101-000123", 1320);
+    let mut bound = stored.clone();
+    bound.payment = Some(GatewayReference::new("a".repeat(32)).unwrap());
+    let key = kessai::IdempotencyKey::random().unwrap();
+    let abilities = gateway.abilities();
+    let (capture, void, refund) = (
+        abilities.capture.unwrap(),
+        abilities.void.unwrap(),
+        abilities.refund.unwrap(),
+    );
+    // Another deal than the bound one; and before one is bound, one of another sum.
+    let other_sum = |word| deal(word, "0", 'b').replace("Amount=1320", "Amount=132");
+    for (stored, authorized, sold) in [
+        (&bound, deal("AUTH", "0", 'b'), deal("CAPTURE", "0", 'b')),
+        (&stored, other_sum("AUTH"), other_sum("CAPTURE")),
+    ] {
+        script.answer(200, &*authorized);
+        assert!(capture.capture(stored, None, &key, start()).await.is_err());
+        script.answer(200, &*authorized);
+        assert!(void.void(stored, &key, start()).await.is_err());
+        script.answer(200, &*sold);
+        let error = refund.refund(stored, None, &key, start()).await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::NotSent);
+        let paths: Vec<_> = script
+            .requests()
+            .iter()
+            .map(|sent| sent.uri().path().to_owned())
+            .collect();
+        assert_eq!(paths, ["/payment/SearchTradeMulti.idPass"; 3]);
+    }
+    let changed = CHANGED.replace("5f2c9a1e7b3d40688c11aa02d94e6f73", &"a".repeat(32));
+    script.answer(200, deal("CAPTURE", "0", 'a')).answer(200, changed);
+    assert!(refund.refund(&bound, None, &key, start()).await.is_ok());
 }
 
 // ----- the desk -----
@@ -930,6 +1144,44 @@ async fn a_lost_link_is_closed_and_another_page_is_made() {
         .map(|request| request.uri().path().to_owned())
         .collect();
     assert_eq!(paths[1], "/payment/RejectLinkplusUrlPayment.json");
+}
+
+#[tokio::test]
+async fn a_page_that_was_begun_and_left_can_be_given_up() {
+    let (cashier, script, _) = desk();
+    let attempt = opened(&cashier, &script).await;
+    let request = request("EC-1", 1320, CaptureMode::Automatic);
+    let used = json!([{"ErrCode": "E01", "ErrInfo": "E01040010"}]).to_string();
+    script
+        .answer(400, used)
+        .answer(
+            200,
+            json!({"OrderID": attempt.reference().as_str(), "Status": "x"}).to_string(),
+        )
+        .answer(200, deal("UNPROCESSED", "0", 'a'))
+        .answer(200, NO_SUCH_ORDER)
+        .fail(TransportErrorKind::Connect);
+    assert!(cashier.open(&request, &GatewayId::GMOPG).await.is_err());
+    let attempts = cashier.ledger().attempts_of(request.order()).await.unwrap();
+    assert_eq!(attempts.len(), 2, "the second attempt was made");
+    assert_eq!(attempts[0].status, PaymentStatus::Expired);
+}
+
+#[tokio::test]
+async fn a_card_that_was_begun_leaves_room_for_a_slip_that_pays() {
+    let (cashier, script, clock) = desk();
+    let _ = opened(&cashier, &script).await;
+    for (by_card, by_slip, paid) in [
+        ("UNPROCESSED", NO_SUCH_ORDER.to_owned(), 0),
+        ("UNPROCESSED", deal("REQSUCCESS", "3", 'b'), 0),
+        ("UNPROCESSED", deal("PAYSUCCESS", "3", 'b'), 1),
+    ] {
+        clock.advance(Duration::from_secs(6 * 3600));
+        script.answer(200, deal(by_card, "0", 'a')).answer(200, by_slip);
+        let swept = cashier.sweep(&SweepPolicy::default()).await.unwrap();
+        assert_eq!((swept.paid, swept.held()), (paid, 0));
+    }
+    assert!(cashier.next_fulfilment().await.unwrap().is_some());
 }
 
 #[test]

@@ -279,8 +279,23 @@ async fn a_session_that_is_not_what_was_asked_for_leads_nowhere() {
     let (gateway, script) = scripted();
     let request = request(1980, CaptureMode::Automatic);
     let expected = ExpectedPayment::plan(&gateway, &request, start()).unwrap();
-    let good: Value = serde_json::from_str(&session("pending", false, &Value::Null)).unwrap();
+    let mut good: Value = serde_json::from_str(&session("pending", false, &Value::Null)).unwrap();
+    // The answer repeats what was sent, as in the example of the sheet; one without its echo is taken, too.
+    script.answer(200, good.to_string());
+    assert!(gateway.checkout(&expected, &request).await.is_ok());
+    let sent: Value = serde_json::from_slice(script.requests()[0].body()).unwrap();
+    good["return_url"] = sent["return_url"].clone();
+    good["metadata"] = sent["metadata"].clone();
+    script.answer(200, good.to_string());
+    assert!(gateway.checkout(&expected, &request).await.is_ok());
+    let other = ExpectedPayment::plan(&gateway, &request, start()).unwrap();
+    let elsewhere = sent["return_url"].as_str().unwrap();
+    let elsewhere = elsewhere.replace(expected.attempt.as_str(), other.attempt.as_str());
     for (name, value) in [
+        ("metadata", json!({"order": "EC-2"})),
+        ("return_url", json!(elsewhere)),
+        ("return_url", json!("https://shop.example/pay/komoju/return")),
+        ("return_url", json!("")),
         ("amount", json!(198)),
         ("amount", json!(null)),
         ("amount", json!("1980")),
@@ -514,7 +529,7 @@ async fn every_event_type_says_what_the_sheet_says() {
         (
             "payment.expired",
             json!({"status": "expired"}),
-            Some(PaymentStatus::Expired),
+            Some(PaymentStatus::Unknown),
         ),
         (
             "payment.expired",
@@ -524,7 +539,7 @@ async fn every_event_type_says_what_the_sheet_says() {
         (
             "payment.cancelled",
             json!({"status": "cancelled"}),
-            Some(PaymentStatus::Cancelled),
+            Some(PaymentStatus::Unknown),
         ),
         (
             "payment.refund.created",
@@ -734,13 +749,37 @@ async fn every_row_of_the_status_table_is_read_as_the_sheet_says() {
             PaymentStatus::Created,
         ),
         ("pending", true, of(json!({"status": "failed"})), PaymentStatus::Failed),
+        // Nor are one that was cancelled and one whose time was over.
+        (
+            "pending",
+            false,
+            of(json!({"status": "cancelled"})),
+            PaymentStatus::Created,
+        ),
+        (
+            "pending",
+            false,
+            of(json!({"status": "expired"})),
+            PaymentStatus::Created,
+        ),
+        (
+            "pending",
+            true,
+            of(json!({"status": "expired"})),
+            PaymentStatus::Expired,
+        ),
         ("completed", false, of(json!({"status": "?"})), PaymentStatus::Unknown),
     ] {
         script.answer(200, session(status, expired, &payment));
         let event = gateway.status(&stored, start()).await.unwrap();
         assert_eq!(event.value().snapshot.status, wanted, "{status} {expired} {payment}");
         // A payment is bound to its attempt once no other one can follow it on the same page.
-        let decided = !matches!(payment["status"].as_str(), None | Some("pending" | "failed"));
+        let open = status == "pending" && !expired;
+        let decided = match payment["status"].as_str() {
+            None | Some("pending" | "failed") => false,
+            Some("cancelled" | "expired") => !open,
+            Some(_) => true,
+        };
         let named = event.value().subject.payment.as_ref().map(GatewayReference::as_str);
         assert_eq!(named, decided.then_some(PAYMENT), "{status} {expired} {payment}");
     }
@@ -859,10 +898,12 @@ async fn expire_capture_void_and_refund_send_what_the_sheet_says() {
     assert_eq!(event.value().snapshot.status, PaymentStatus::Cancelled);
     let sent = script.one_request();
     assert_eq!(sent.uri().path(), format!("/api/v1/sessions/{SESSION}/cancel"));
-    assert_eq!(
-        sent.headers()["x-komoju-idempotency"],
-        format!("{}-cancel", stored.expected.idempotency_key).as_str()
-    );
+    // A key of its own each time: what was answered under it before may come again for a day.
+    let first = sent.headers()["x-komoju-idempotency"].clone();
+    script.answer(200, session("cancelled", false, &Value::Null));
+    let _ = abilities.expire.unwrap().expire(&stored, start()).await.unwrap();
+    let second = script.one_request().headers()["x-komoju-idempotency"].clone();
+    assert!(first != second && first.len() <= 100 && !first.is_empty());
 
     script.answer(200, payment(json!({})).to_string());
     capture.capture(&stored, Some(yen(1980)), &key, start()).await.unwrap();
@@ -1025,8 +1066,8 @@ async fn a_stale_sessions_cancel_ends_nothing() {
 
 #[tokio::test]
 async fn a_second_try_on_the_same_page_pays_although_the_first_was_asked_about() {
-    // One failed try inside an open session is not the end, and neither is one that is still under way.
-    for first in ["failed", "pending"] {
+    // One try that came to nothing inside an open session is not the end, and neither is one that is still under way.
+    for first in ["failed", "pending", "cancelled", "expired"] {
         let (cashier, script, attempt, clock) = desk().await;
         let name = attempt.reference().as_str();
         let tried = payment(json!({"id": "firsttry00000000000000001", "status": first, "external_order_num": name}));
@@ -1038,6 +1079,165 @@ async fn a_second_try_on_the_same_page_pays_although_the_first_was_asked_about()
         assert_eq!(deliver(&cashier, &event("evt-2", "payment.captured", &paid)).await, 200);
         let due = cashier.next_fulfilment().await.unwrap();
         assert_eq!(due.expect(first).amount, yen(1980));
+    }
+}
+
+#[tokio::test]
+async fn news_of_a_try_that_is_over_asks_and_ends_no_open_session() {
+    for (kind, status) in [("payment.cancelled", "cancelled"), ("payment.expired", "expired")] {
+        let (cashier, script, attempt, clock) = desk().await;
+        let name = attempt.reference().as_str();
+        let tried = payment(json!({"id": "firsttry00000000000000001", "status": status, "external_order_num": name}));
+        assert_eq!(deliver(&cashier, &event("evt-1", kind, &tried)).await, 200);
+        script.answer(200, session("pending", false, &tried));
+        clock.advance(Duration::from_secs(1));
+        cashier.sweep(&SweepPolicy::default()).await.unwrap();
+        assert_eq!(script.requests().len(), 1, "{kind}: it was asked about");
+        let stored = cashier.ledger().attempt(attempt.reference()).await.unwrap().unwrap();
+        assert_eq!(
+            (stored.status, stored.payment),
+            (PaymentStatus::Created, None),
+            "{kind}"
+        );
+        let paid = payment(json!({"external_order_num": name}));
+        assert_eq!(deliver(&cashier, &event("evt-2", "payment.captured", &paid)).await, 200);
+        assert_eq!(cashier.next_fulfilment().await.unwrap().expect(kind).amount, yen(1980));
+        // And late news of the first try says nothing against the payment that was made.
+        assert_eq!(deliver(&cashier, &event("evt-3", kind, &tried)).await, 200);
+        assert!(cashier.ledger().held(10).await.unwrap().is_empty(), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn another_payment_state_or_sum_is_another_fact() {
+    let (gateway, script) = scripted();
+    let stored = ours(&gateway);
+    let mut ids = Vec::new();
+    for changes in [
+        json!({}),
+        json!({"id": "secondpayment000000000001"}),
+        json!({"total": 1979}),
+        json!({"amount_refunded": 1}),
+        json!({"amount_refunded": 1981}),
+        json!({"status": "authorized"}),
+        json!({"status": "authorized", "payment_details": {"type": "konbini"}}),
+    ] {
+        for _ in 0..2 {
+            script.answer(200, session("completed", false, &payment(changes.clone())));
+            let event = gateway.status(&stored, start()).await.unwrap().into_value();
+            ids.push(event.id);
+        }
+    }
+    assert!(
+        ids.chunks(2).all(|same| same[0] == same[1]),
+        "asking twice is heard once"
+    );
+    ids.dedup();
+    let facts: std::collections::BTreeSet<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+    assert_eq!(facts.len(), 7, "{facts:?}");
+}
+
+#[tokio::test]
+async fn words_that_are_nearly_paid_are_not() {
+    let (gateway, script) = scripted();
+    let stored = ours(&gateway);
+    for word in [
+        "CAPTURED",
+        "Captured",
+        " captured",
+        "captured ",
+        "capture",
+        "captured2",
+        "re-captured",
+        "1",
+        "",
+    ] {
+        let said = payment(json!({ "status": word }));
+        script.answer(200, session("completed", false, &said));
+        let event = gateway.status(&stored, start()).await.unwrap();
+        assert_eq!(event.value().snapshot.status, PaymentStatus::Unknown, "{word:?}");
+        let events = gateway.verify(&signed(&event_of(&said))).unwrap().into_events();
+        assert_eq!(events[0].value().snapshot.status, PaymentStatus::Unknown, "{word:?}");
+    }
+    // A number, a list or a truth instead of a word is no answer and no event.
+    for odd in [
+        json!(1),
+        json!(true),
+        json!(["captured"]),
+        json!({"status": "captured"}),
+    ] {
+        let said = payment(json!({ "status": odd }));
+        script.answer(200, session("completed", false, &said));
+        let error = gateway.status(&stored, start()).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Protocol, Outcome::Unknown));
+        assert!(matches!(
+            gateway.verify(&signed(&event_of(&said))),
+            Err(VerifyError::Payload(_))
+        ));
+    }
+}
+
+fn event_of(payment: &Value) -> String {
+    event("evt-1", "payment.captured", payment)
+}
+
+#[tokio::test]
+async fn an_identifier_stays_one_path_segment() {
+    let (gateway, script) = scripted();
+    let key = IdempotencyKey::new("key-1").unwrap();
+    let hostile = [
+        "..",
+        ".",
+        "../payments/x",
+        "a/../../b",
+        "@evil.example",
+        "a#b",
+        "a?b=1",
+        "%2f..%2f",
+        "a\\b",
+        "//evil.example",
+        ":443",
+    ];
+    for id in hostile {
+        let mut stored = ours(&gateway);
+        stored.checkout = Some(GatewayReference::new(id).unwrap());
+        stored.payment = Some(GatewayReference::new(id).unwrap());
+        let abilities = gateway.abilities();
+        script.answer(200, "{}").answer(200, "{}").answer(200, "{}");
+        assert!(gateway.status(&stored, start()).await.is_err(), "{id}");
+        assert!(
+            abilities.expire.unwrap().expire(&stored, start()).await.is_err(),
+            "{id}"
+        );
+        let refund = abilities.refund.unwrap().refund(&stored, None, &key, start()).await;
+        assert!(refund.is_err(), "{id}");
+        stored.checkout = None;
+        script.answer(200, "{}");
+        assert!(gateway.status(&stored, start()).await.is_err(), "{id}");
+        let sent = script.requests();
+        assert_eq!(sent.len(), 4, "{id}");
+        for (request, tail) in sent.iter().zip([
+            &["api", "v1", "sessions", ""][..],
+            &["api", "v1", "sessions", "", "cancel"],
+            &["api", "v1", "payments", "", "refund"],
+            &["api", "v1", "payments", ""],
+        ]) {
+            // As the HTTP client reads it.
+            let url = url::Url::parse(&request.uri().to_string()).unwrap();
+            assert_eq!(
+                (url.host_str(), url.query(), url.fragment()),
+                (Some("komoju.com"), None, None),
+                "{id}"
+            );
+            let mut segments: Vec<&str> = url.path_segments().unwrap().collect();
+            assert_eq!(segments.len(), tail.len(), "{id}: {url}");
+            segments[3] = "";
+            assert_eq!(segments, tail, "{id}: {url}");
+        }
+    }
+    // Line ends never become part of a reference.
+    for id in ["a\r\nHost: evil.example", "a\nb", "a b"] {
+        assert!(GatewayReference::new(id).is_err(), "{id:?}");
     }
 }
 

@@ -39,6 +39,7 @@ mod ledger;
 mod ledger_busy;
 mod ledger_crash;
 mod ledger_race;
+mod length_extension;
 mod mock_gmopg;
 mod mock_komoju;
 mod mock_sbps;

@@ -320,6 +320,8 @@ async fn a_konbini_slip_that_nobody_pays_lapses() {
     let shop = Shop::open().await;
     let slip = page(shop.page(CaptureMode::Automatic).await.pay_later(false).await.unwrap());
     shop.advance(3 * DAY).await;
+    // News of a try that came to nothing only asks.
+    shop.sweep().await;
     assert_eq!(shop.status().await, PaymentStatus::Expired);
     assert_eq!(shop.fulfilled().await, 0);
     let id = shop.merchant.sessions().pop().unwrap().id;
@@ -534,6 +536,7 @@ async fn authorized_money_is_captured_or_given_back_and_not_both() {
             assert!(Capture::capture(&shop.komoju, &attempt, None, &two, now).await.is_err());
         }
         shop.quiet().await;
+        shop.sweep().await;
         let wanted = if captures {
             PaymentStatus::Captured
         } else {
@@ -779,6 +782,7 @@ async fn a_state_that_does_not_allow_it_is_a_refusal() {
     assert_eq!(shop.post(&cancel, &json!({}), None).await.0, 200);
     assert_eq!(shop.post(&cancel, &json!({}), None).await.0, 422);
     shop.quiet().await;
+    shop.sweep().await;
     assert_eq!(shop.status().await, PaymentStatus::Cancelled);
 }
 

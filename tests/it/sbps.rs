@@ -779,6 +779,13 @@ fn results_that_are_no_results_are_refused() {
         ("res_result", ""),
         ("res_result", "ok"),
         ("res_result", "OKOK"),
+        ("res_result", "Ok"),
+        ("res_result", "O K"),
+        ("res_result", "XPY"),
+        ("res_result", "PYX"),
+        ("res_result", "1"),
+        ("res_result", "0"),
+        ("res_result", "true"),
         ("res_result", "XX"),
         ("amount", ""),
         ("amount", "0"),
@@ -1338,6 +1345,12 @@ async fn every_row_of_the_status_tables_is_read_as_the_sheet_says() {
         ("1", "0", S::Unknown),
         ("1", "5", S::Unknown),
         ("1", "02", S::Unknown),
+        ("1", "2.0", S::Unknown),
+        ("1", "+2", S::Unknown),
+        ("1", "22", S::Unknown),
+        ("1", "captured", S::Unknown),
+        ("01", "2", S::Unknown),
+        ("true", "2", S::Unknown),
         ("1", "2 2", S::Unknown),
         ("4", "2", S::Unknown),
         ("", "2", S::Unknown),
@@ -1387,6 +1400,39 @@ async fn every_row_of_the_status_tables_is_read_as_the_sheet_says() {
             assert_eq!(event.value().snapshot.status, *wanted, "{method} {payment}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_sale_that_was_called_off_went_back() {
+    use PaymentStatus as S;
+    let script = Scripted::new();
+    let sbps = asking(&script)
+        .methods(["credit3d2", "paypay", "webcvs"])
+        .build()
+        .unwrap();
+    let mut attempt = reported(&planned(&sbps), DEAL);
+    for (commit, payment) in [("1", "3"), ("2", "2"), ("3", "")] {
+        for (known, wanted) in [
+            (S::Pending, S::Cancelled),
+            (S::Authorized, S::Cancelled),
+            (S::Captured, S::Refunded),
+            (S::PartiallyRefunded, S::Refunded),
+        ] {
+            attempt.status = known;
+            script.answer(200, credit(commit, payment));
+            let event = sbps.status(&attempt, start()).await.unwrap();
+            assert_eq!(event.value().snapshot.status, wanted, "{known} {commit}/{payment}");
+            assert_eq!(event.value().snapshot.amount, Some(yen(1980)));
+        }
+    }
+    // What was paid at a shop's counter does not go back by a word of the query.
+    let mut slip = reported(&attempt.expected, "80312789324672/webcvs/1980");
+    slip.status = S::Captured;
+    let inside =
+        "<res_result>OK</res_result><res_pay_method_info><payment_status>9</payment_status></res_pay_method_info>";
+    script.answer(200, answer("MG01-00101-701", inside));
+    let event = sbps.status(&slip, start()).await.unwrap();
+    assert_eq!(event.value().snapshot.status, S::Cancelled);
 }
 
 #[tokio::test]
@@ -1543,9 +1589,38 @@ async fn capture_void_and_refund_send_what_the_sheet_says() {
     script.answer(200, answer("ST02-00201-101", ok));
     capture.capture(&attempt, Some(yen(1500)), &key, start()).await.unwrap();
     check("ST02-00201-101", Some("1500"));
-    script.answer(200, answer("ST02-00303-101", ok));
+    let ask_and = |payment: &str| {
+        script.answer(200, credit("1", payment));
+        script.answer(200, answer("ST02-00303-101", ok));
+    };
+    ask_and("1");
     void.void(&attempt, &key, start()).await.unwrap();
-    check("ST02-00303-101", None);
+    let sent: Vec<String> = script
+        .requests()
+        .iter()
+        .map(|sent| String::from_utf8(sent.body().to_vec()).unwrap())
+        .collect();
+    assert!(sent[0].contains("id=\"MG01-00101-101\"") && sent[1].starts_with(&begins("ST02-00303-101")));
+    // The same order would send money back, which is no void: only what is merely authorized is let go.
+    for (payment, outcome) in [
+        ("2", Outcome::NotSent),
+        ("3", Outcome::NotSent),
+        ("4", Outcome::NotSent),
+        ("9", Outcome::NotSent),
+    ] {
+        ask_and(payment);
+        let error = void.void(&attempt, &key, start()).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Conflict, outcome),
+            "{payment}"
+        );
+        assert_eq!(script.requests().len(), 1, "{payment}");
+        script.clear();
+    }
+    script.fail(kessai::transport::TransportErrorKind::Timeout);
+    assert!(void.void(&attempt, &key, start()).await.is_err());
+    assert_eq!(script.requests().len(), 1, "without an answer nothing is ordered");
     for whole in [None, Some(yen(1980))] {
         script.answer(200, answer("ST02-00303-101", ok));
         let receipt = refund.refund(&attempt, whole, &key, start()).await.unwrap();
@@ -1576,6 +1651,7 @@ async fn capture_void_and_refund_send_what_the_sheet_says() {
     assert!(script.requests().is_empty());
 
     // An answer to another question is no success, and a lost one is not sent again.
+    script.answer(200, credit("1", "1"));
     script.answer(200, answer("ST02-00201-101", ok));
     assert!(void.void(&attempt, &key, start()).await.is_err());
     script.requests();

@@ -1,7 +1,7 @@
 //! Stripe's wire: what is sent, how every answer is read, what every event means. The tables are those of the sheet.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use kessai::gateways::stripe::signature_header;
@@ -298,6 +298,12 @@ async fn every_row_of_the_status_table_is_read_as_the_sheet_says() {
             "refunded": refunded, "disputed": disputed,
         }))
     };
+    let of_part = |refunded: bool, amount_refunded: u64| {
+        charged(json!({
+            "id": "ch_1", "amount": 3960, "amount_captured": 3000, "amount_refunded": amount_refunded, "currency": "jpy",
+            "refunded": refunded, "disputed": false,
+        }))
+    };
     let table: Vec<(Value, Value, Value, PaymentStatus)> = vec![
         (json!("open"), json!("unpaid"), json!(null), S::Created),
         (
@@ -352,6 +358,17 @@ async fn every_row_of_the_status_table_is_read_as_the_sheet_says() {
             S::PartiallyRefunded,
         ),
         (json!("complete"), json!("paid"), charge(true, 3960, false), S::Refunded),
+        // More cannot go back than came, and of what was captured in part that part is all.
+        (json!("complete"), json!("paid"), charge(false, 3961, false), S::Unknown),
+        (json!("complete"), json!("paid"), charge(true, 3961, false), S::Unknown),
+        (json!("complete"), json!("paid"), of_part(true, 3000), S::Refunded),
+        (
+            json!("complete"),
+            json!("paid"),
+            of_part(false, 2999),
+            S::PartiallyRefunded,
+        ),
+        (json!("complete"), json!("paid"), of_part(false, 3001), S::Unknown),
         (json!("complete"), json!("paid"), charge(true, 3960, true), S::Disputed),
         (json!("complete"), json!("paid"), charge(false, 0, true), S::Disputed),
         // Words that are not in the table, and contradictions: neither paid nor failed.
@@ -421,6 +438,7 @@ async fn an_identifier_stays_one_path_segment() {
         "x%2f..",
         "//evil.example",
         "x\\y",
+        "..",
     ] {
         let (script, stripe, expected) = planned(&order("EC-1"));
         let mut attempt = opened(&expected);
@@ -430,6 +448,9 @@ async fn an_identifier_stays_one_path_segment() {
         let sent = script.one_request();
         assert_eq!(sent.uri().host(), Some("api.stripe.com"), "{hostile}");
         assert_eq!(sent.uri().path().matches('/').count(), 4, "{hostile}: {}", sent.uri());
+        // As the HTTP client reads it.
+        let url = url::Url::parse(&sent.uri().to_string()).unwrap();
+        assert_eq!(url.path_segments().unwrap().count(), 4, "{hostile}: {url}");
     }
 }
 
@@ -448,11 +469,13 @@ async fn expire_capture_void_and_refund_send_what_the_sheet_says() {
     assert_eq!(event.value().snapshot.status, PaymentStatus::Expired);
     let sent = script.one_request();
     assert_eq!(sent.uri().path(), "/v1/checkout/sessions/cs_test_a1B2c3/expire");
-    assert_eq!(
-        sent.headers()["idempotency-key"],
-        format!("{}-expire", expected.idempotency_key)
-    );
     assert!(sent.body().is_empty());
+    // A key of its own each time: a failure that Stripe has stored under one is not all that is ever heard again.
+    let first = sent.headers()["idempotency-key"].clone();
+    script.answer(200, session.to_string());
+    let _ = abilities.expire.unwrap().expire(&attempt, start()).await.unwrap();
+    let second = script.one_request().headers()["idempotency-key"].clone();
+    assert!(!first.is_empty() && first != second);
 
     script.answer(200, "{\"id\":\"pi_1\"}");
     abilities
@@ -568,6 +591,12 @@ fn amounts_that_stripe_cannot_express_are_refused_before_anything_is_written() {
         ("MGA", 501),
         ("MGA", 99),
         ("JPY", 1_000_000_000_000),
+        // Listed nowhere, and two decimals would be another amount.
+        ("IQD", 1980),
+        ("LYD", 1000),
+        ("CLF", 10_000),
+        ("UYW", 10_000),
+        ("UYI", 1980),
     ] {
         let request = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
             .total(Money::new(minor, code.parse().unwrap()))
@@ -727,6 +756,10 @@ fn every_event_type_of_the_sheet_says_what_the_sheet_says() {
         ("payment_intent.payment_failed", intent("requires_payment_method"), None),
         ("charge.refunded", charge(true, 3960), Some(S::Refunded)),
         ("charge.refunded", charge(false, 1000), Some(S::PartiallyRefunded)),
+        // News of a refund without a sum is no news of money that was taken, and more cannot go back than came.
+        ("charge.refunded", charge(false, 0), Some(S::Unknown)),
+        ("charge.refunded", charge(false, 3961), Some(S::Unknown)),
+        ("charge.refunded", charge(true, 3961), Some(S::Unknown)),
         ("refund.created", about.clone(), Some(S::Unknown)),
         ("refund.updated", about.clone(), Some(S::Unknown)),
         ("refund.failed", about.clone(), Some(S::Unknown)),
@@ -853,6 +886,41 @@ fn a_deeply_nested_part_that_nobody_reads_costs_no_stack() {
                 .into_events()
                 .is_empty()
         );
+    }
+}
+
+#[test]
+fn a_signature_counts_near_its_own_time_and_at_no_end_of_the_clock() {
+    let stripe = stripe().build().unwrap();
+    let body = event("customer.created", &json!({"id": "cus_1"})).to_string();
+    let keys = SigningKeys::from_texts([SIGNING_SECRET]).unwrap();
+    let now = start().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let arrives = |t: &str, at: SystemTime| {
+        let tag = keys.sign(kessai::sign::Mac::HmacSha256, &[t.as_bytes(), b".", body.as_bytes()]);
+        let header = format!("t={t},v1={}", base16ct::lower::encode_string(&tag));
+        let request = http::Request::post("/pay/stripe/notification")
+            .header("Stripe-Signature", header)
+            .body(Bytes::from(body.clone()))
+            .unwrap();
+        stripe.verify(&Callback::new(request, at).unwrap())
+    };
+    assert!(arrives(&now.to_string(), start()).is_ok());
+    for (what, t) in [
+        ("the beginning of the epoch", "0".to_owned()),
+        ("the last second of 63 bits", i64::MAX.to_string()),
+        ("one more than that", "9223372036854775808".to_owned()),
+        ("the last of 64 bits", u64::MAX.to_string()),
+        ("more than that", "18446744073709551616".to_owned()),
+        ("before the epoch", "-1".to_owned()),
+        ("the first of 63 bits", i64::MIN.to_string()),
+        ("milliseconds", (now * 1000).to_string()),
+    ] {
+        assert!(arrives(&t, start()).is_err(), "{what}");
+    }
+    // Nor is there an overflow for a clock that was never set.
+    for t in ["0", "9223372036854775807"] {
+        let _ = arrives(t, SystemTime::UNIX_EPOCH);
+        let _ = arrives(t, SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799));
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) async fn everything_is_sent_over_https_and_no_secret_in_an_address(st
     for ability in Ability::ALL {
         if let Some((attempt, answers)) = stand.bench.grants(&stand.attempt, ability)? {
             stand.line.script(&answers);
-            let _ = used(stand, &attempt, ability).await;
+            let _ = used(stand, &attempt, ability, None).await;
             sent.extend(stand.line.sent());
         }
     }

@@ -166,5 +166,6 @@ cases! {
         CutAnswer = an_answer_that_was_cut_says_nothing_new;
     doing:
         Abilities = the_listed_abilities_are_those_that_work,
-        AbilityLost = a_lost_reply_to_an_ability_is_an_unknown_outcome;
+        AbilityLost = a_lost_reply_to_an_ability_is_an_unknown_outcome,
+        NoPart = what_is_no_part_of_the_payment_is_neither_captured_nor_given_back;
 }

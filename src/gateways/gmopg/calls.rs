@@ -6,17 +6,19 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::config::{Config, LinkType};
+use super::map::Page;
+use super::orders::Access;
 use super::wire::{self, Fields};
 use super::{map, sign};
 use crate::checkout::{Checkout, CheckoutRequest, Email};
 use crate::error::Error;
 use crate::event::PaymentEvent;
 use crate::form::FormBody;
-use crate::gateway::RefundReceipt;
+use crate::gateways::jst;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
-use crate::payment::{CaptureMode, GatewayWord};
+use crate::payment::CaptureMode;
 use crate::redirect::{Redirect, RedirectUrl};
-use crate::reference::{AttemptReference, GatewayReference};
+use crate::reference::AttemptReference;
 use crate::transport::{Call, Repeat, RetryAdvice};
 
 /// `POST /payment/GetLinkplusUrlPayment.json`.
@@ -59,7 +61,7 @@ fn link_json(
     request: &CheckoutRequest,
     link: LinkType,
 ) -> Result<String, Error> {
-    let end = map::japan_minute(expected.expires_at)
+    let end = jst::minute(expected.expires_at)
         .ok_or_else(|| Error::request("the end of the page is not a time that can be written"))?;
     let (back, cancel) = (
         config.addresses.return_url(expected),
@@ -88,8 +90,10 @@ fn link_json(
             .locale()
             .and_then(map::language)
             .map(|lang| wire::Display { lang }),
+        // A link of the parameter type shows its text to everybody who sees the address: nothing personal in it (PAY-09).
         customer: request
             .email()
+            .filter(|_| link == LinkType::Key)
             .map(Email::as_str)
             .map(|mail_address| wire::Customer { mail_address }),
         credit: by_card.then_some(wire::Credit {
@@ -149,7 +153,7 @@ impl RejectLink {
 
 impl Call for RejectLink {
     type Reply = ();
-    // Closing a closed page closes it.
+    // A page that is closed stays closed, whatever the second call is answered (which the sheet does not say).
     const REPEAT: Repeat = Repeat::Safe;
 
     fn request(&self) -> Result<http::Request<Bytes>, Error> {
@@ -183,15 +187,22 @@ pub(super) struct SearchTrade {
     config: Config,
     attempt: StoredAttempt,
     pay_type: String,
+    page: Page,
     at: SystemTime,
 }
 
 impl SearchTrade {
-    pub(super) fn new(config: &Config, attempt: &StoredAttempt, pay_type: &str, at: SystemTime) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        (attempt, pay_type): (&StoredAttempt, &str),
+        page: Page,
+        at: SystemTime,
+    ) -> Self {
         Self {
             config: config.clone(),
             attempt: attempt.clone(),
             pay_type: pay_type.to_owned(),
+            page,
             at,
         }
     }
@@ -201,37 +212,6 @@ impl SearchTrade {
 pub(super) struct Deal {
     pub(super) event: PaymentEvent,
     pub(super) access: Option<Access>,
-}
-
-/// The deal's own id and password. The password is a credential: it lives in one call and is never kept.
-pub(super) struct Access {
-    id: String,
-    pass: String,
-    job: String,
-    amount: u64,
-    tax: u64,
-}
-
-impl Access {
-    fn read(fields: &Fields<'_>) -> Option<Self> {
-        let hex = |name| {
-            let text = fields.filled(name)?;
-            let fits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-            fits.then(|| text.to_owned())
-        };
-        Some(Self {
-            id: hex("AccessID")?,
-            pass: hex("AccessPass")?,
-            job: fields.filled("JobCd").unwrap_or_default().to_owned(),
-            amount: fields.amount("Amount")?,
-            tax: fields.amount("Tax").unwrap_or(0),
-        })
-    }
-
-    /// What was charged in all, in yen.
-    pub(super) fn total(&self) -> u64 {
-        self.amount.saturating_add(self.tax)
-    }
 }
 
 impl Call for SearchTrade {
@@ -255,88 +235,15 @@ impl Call for SearchTrade {
             Err(error) if error.code() == Some(map::NO_SUCH_ORDER) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let event = map::deal(&fields, &self.attempt, &self.config, self.at)
+        let asked = (&self.attempt, self.pay_type.as_str());
+        let event = map::deal(&fields, asked, self.page, &self.config, self.at)
             .ok_or_else(|| Error::protocol("the answer cannot be read as a status of this order"))?;
         let access = Access::read(&fields);
         Ok(Some(Deal { event, access }))
     }
 }
 
-/// What is to become of a deal by card.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Sales,
-    Void,
-    Return,
-    ReturnLater,
-    /// The new amount, in yen: how a part goes back.
-    Amount(u64),
-}
-
-/// `POST /payment/AlterTran.idPass` and `ChangeTran.idPass`.
-pub(super) struct ChangeDeal<'a> {
-    config: &'a Config,
-    access: &'a Access,
-    change: Change,
-}
-
-impl<'a> ChangeDeal<'a> {
-    pub(super) fn new(config: &'a Config, access: &'a Access, change: Change) -> Self {
-        Self { config, access, change }
-    }
-}
-
-impl Call for ChangeDeal<'_> {
-    type Reply = RefundReceipt;
-    // Nothing makes a second one harmless.
-    const REPEAT: Repeat = Repeat::Never;
-
-    fn request(&self) -> Result<http::Request<Bytes>, Error> {
-        let (path, job) = match self.change {
-            Change::Sales => ("/payment/AlterTran.idPass", "SALES"),
-            Change::Void => ("/payment/AlterTran.idPass", "VOID"),
-            Change::Return => ("/payment/AlterTran.idPass", "RETURN"),
-            Change::ReturnLater => ("/payment/AlterTran.idPass", "RETURNX"),
-            Change::Amount(_) => ("/payment/ChangeTran.idPass", self.access.job.as_str()),
-        };
-        let mut body = shop(self.config)
-            .pair("AccessID", &self.access.id)
-            .pair("AccessPass", &self.access.pass)
-            .pair("JobCd", job);
-        body = match self.change {
-            Change::Sales => body
-                .pair("Amount", &self.access.amount.to_string())
-                .pair("Tax", &self.access.tax.to_string()),
-            Change::Amount(yen) => body.pair("Amount", &yen.to_string()).pair("Tax", "0"),
-            Change::Void | Change::Return | Change::ReturnLater => body,
-        };
-        post_form(self.config, path, body)
-    }
-
-    fn advice(&self, _response: &Response<Bytes>) -> RetryAdvice {
-        RetryAdvice::Stop
-    }
-
-    fn reply(&self, response: Response<Bytes>) -> Result<RefundReceipt, Error> {
-        let fields = answer(&response)?;
-        if fields.filled("AccessID") != Some(self.access.id.as_str()) {
-            return Err(Error::protocol("the answer is about another deal"));
-        }
-        let reference = fields.filled("TranID").unwrap_or(&self.access.id);
-        let reference =
-            GatewayReference::new(reference).map_err(|_| Error::protocol("the answer has no usable TranID"))?;
-        let word = match self.change {
-            Change::Sales => "SALES",
-            Change::Void => "VOID",
-            Change::Return => "RETURN",
-            Change::ReturnLater => "RETURNX",
-            Change::Amount(_) => "CHANGE",
-        };
-        Ok(RefundReceipt::new(reference, GatewayWord::new(word)))
-    }
-}
-
-fn shop(config: &Config) -> FormBody {
+pub(super) fn shop(config: &Config) -> FormBody {
     FormBody::new()
         .pair("ShopID", config.shop_id.as_str())
         .pair("ShopPass", config.shop_pass.expose())
@@ -347,7 +254,7 @@ fn post_json(config: &Config, path: &str, body: String) -> Result<http::Request<
 }
 
 /// Everything that is sent is ASCII, so it is Windows-31J as well as UTF-8.
-fn post_form(config: &Config, path: &str, body: FormBody) -> Result<http::Request<Bytes>, Error> {
+pub(super) fn post_form(config: &Config, path: &str, body: FormBody) -> Result<http::Request<Bytes>, Error> {
     post(config, path, "application/x-www-form-urlencoded", body.into_string())
 }
 
@@ -378,7 +285,7 @@ fn json<'a, T: serde::Deserialize<'a>>(response: &'a Response<Bytes>) -> Result<
 }
 
 /// An idPass answer: HTTP 200 for errors as well.
-fn answer(response: &Response<Bytes>) -> Result<Fields<'_>, Error> {
+pub(super) fn answer(response: &Response<Bytes>) -> Result<Fields<'_>, Error> {
     match response.status().as_u16() {
         200 => {}
         500..=599 => return Err(trouble()),

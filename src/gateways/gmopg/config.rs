@@ -26,6 +26,7 @@ pub(super) struct Config {
     pub(super) methods: Vec<Method>,
     pub(super) link: LinkType,
     pub(super) sources: Vec<IpAddr>,
+    pub(super) partial_refunds: bool,
 }
 
 /// A payment method: its name on the page, and the `PayType` under which its deals are asked for.
@@ -41,7 +42,8 @@ pub enum LinkType {
     /// Asked for by a call. GMO-PG tells a link once, so the ledger keeps it.
     Key,
     /// Built and hashed here, without a call. The browser sees what is asked for, under a hash with a password of ten
-    /// characters at most: use it only where no call can be made. What was paid is asked for in either case.
+    /// characters at most: use it only where no call can be made. An e-mail address of the request is left out of it. What was
+    /// paid is asked for in either case.
     Parameter,
 }
 
@@ -62,6 +64,12 @@ const KNOWN: [(&str, &str); 13] = [
     ("paypay", "45"),
 ];
 
+/// Sheet section "Endpoints". SMBC GMO PAYMENT's hosts are not in it.
+const HOSTS: setup::Hosts = setup::Hosts {
+    sandbox: &["pt01.mul-pay.jp", "stg.link.mul-pay.jp"],
+    live: &["p01.mul-pay.jp", "link.mul-pay.jp"],
+};
+
 /// Collects the settings of a [`GmoPg`].
 #[must_use]
 pub struct GmoPgBuilder {
@@ -75,6 +83,7 @@ pub struct GmoPgBuilder {
     methods: Vec<(String, Option<String>)>,
     link: LinkType,
     sources: Vec<IpAddr>,
+    partial_refunds: bool,
     policy: RetryPolicy,
     transport: Option<Arc<dyn Transport>>,
 }
@@ -98,6 +107,7 @@ impl GmoPgBuilder {
             methods: Vec::new(),
             link: LinkType::Key,
             sources: Vec::new(),
+            partial_refunds: false,
             policy: RetryPolicy::default(),
             transport: None,
         }
@@ -138,6 +148,14 @@ impl GmoPgBuilder {
     /// [`Callback::peer`](crate::Callback::peer), and no proof: a notification is a hint in any case. Default: not compared.
     pub fn sources(mut self, sources: impl IntoIterator<Item = IpAddr>) -> Self {
         self.sources = sources.into_iter().collect();
+        self
+    }
+
+    /// Allows refunds in parts. A part goes back as a change of the amount, and GMO-PG knows no idempotency key: after a lost
+    /// answer nobody can tell whether the part went back, and ordering it again could send it twice. Look at the status or at
+    /// the shop admin screen before. Full refunds, voids and captures cannot happen twice.
+    pub fn partial_refunds(mut self) -> Self {
+        self.partial_refunds = true;
         self
     }
 
@@ -185,9 +203,14 @@ impl GmoPgBuilder {
             Environment::Sandbox => ("https://pt01.mul-pay.jp", "https://stg.link.mul-pay.jp"),
             Environment::Live => ("https://p01.mul-pay.jp", "https://link.mul-pay.jp"),
         };
-        let endpoint = setup::endpoint(self.endpoint.as_deref().unwrap_or(endpoint), self.environment, LIVE)?;
+        let place = setup::Place {
+            environment: self.environment,
+            live: LIVE,
+            hosts: HOSTS,
+        };
+        let endpoint = setup::endpoint(self.endpoint.as_deref().unwrap_or(endpoint), &place)?;
         let pages = self.pages.unwrap_or_else(|| vec![page.to_owned()]);
-        let pages = setup::pages(&pages, self.environment, LIVE)?;
+        let pages = setup::pages(&pages, &place)?;
         let client = setup::client(self.transport, self.policy)?;
         let client = client.map(|client| client.withholding(&self.shop_pass, None));
         Ok(GmoPg {
@@ -202,6 +225,7 @@ impl GmoPgBuilder {
                 methods: methods(self.methods)?,
                 link: self.link,
                 sources: self.sources,
+                partial_refunds: self.partial_refunds,
             },
             client,
         })
@@ -250,6 +274,7 @@ impl fmt::Debug for Config {
             methods,
             link,
             sources,
+            partial_refunds,
         } = self;
         f.debug_struct("Config")
             .field("shop_id", shop_id)
@@ -262,6 +287,7 @@ impl fmt::Debug for Config {
             .field("methods", methods)
             .field("link", link)
             .field("sources", sources)
+            .field("partial_refunds", partial_refunds)
             .finish()
     }
 }
@@ -314,9 +340,9 @@ mod tests {
             ("a method twice", sandbox().methods(["credit", "credit"])),
             ("an odd method", sandbox().method("a b", "1")),
             ("an odd type", sandbox().method("merpay", "")),
-            ("plain HTTP", sandbox().endpoint("http://p01.mul-pay.jp")),
-            ("a path", sandbox().endpoint("https://p01.mul-pay.jp/payment")),
-            ("a page over HTTP", sandbox().pages(["http://link.mul-pay.jp"])),
+            ("plain HTTP", sandbox().endpoint("http://pt01.mul-pay.jp")),
+            ("a path", sandbox().endpoint("https://pt01.mul-pay.jp/payment")),
+            ("a page over HTTP", sandbox().pages(["http://stg.link.mul-pay.jp"])),
         ] {
             assert!(builder.build().is_err(), "{what}");
         }
@@ -329,6 +355,52 @@ mod tests {
                 .build()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn the_hosts_of_the_other_environment_are_refused_and_unknown_ones_are_the_stores_business() {
+        use Environment::{Live, Sandbox};
+        let of = |environment| {
+            let shop = if environment == Live {
+                "9100000000001"
+            } else {
+                "tshop00099661"
+            };
+            builder(shop, "kq7w2x9e", "shop01", environment)
+        };
+        for (environment, endpoint, page, other_endpoint, other_page) in [
+            (
+                Live,
+                "https://p01.mul-pay.jp",
+                "https://link.mul-pay.jp",
+                "https://pt01.mul-pay.jp",
+                "https://stg.link.mul-pay.jp",
+            ),
+            (
+                Sandbox,
+                "https://pt01.mul-pay.jp",
+                "https://stg.link.mul-pay.jp",
+                "https://p01.mul-pay.jp",
+                "https://link.mul-pay.jp",
+            ),
+        ] {
+            assert!(of(environment).endpoint(endpoint).pages([page]).build().is_ok());
+            assert!(of(environment).endpoint("https://p01.smbc.example").build().is_ok());
+            for wrong in [
+                of(environment).endpoint(other_endpoint),
+                of(environment).endpoint(other_endpoint.to_uppercase().replace("HTTPS", "https")),
+                of(environment).endpoint(format!("{other_endpoint}.")),
+                of(environment).endpoint(format!("{other_endpoint}:8443")),
+                of(environment).pages([page, other_page]),
+            ] {
+                assert!(
+                    matches!(wrong.build(), Err(ConfigError::Environment { .. })),
+                    "{environment:?}"
+                );
+            }
+        }
+        let loopback = of(Live).pages(["https://localhost"]).build();
+        assert!(matches!(loopback, Err(ConfigError::Environment { .. })));
     }
 
     #[test]

@@ -6,9 +6,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use super::config::Config;
 use super::wire::Fields;
 use crate::checkout::{CheckoutRequest, Locale, RequestError};
@@ -56,13 +53,6 @@ pub(super) fn language(locale: &Locale) -> Option<&'static str> {
         .find(|listed| listed.eq_ignore_ascii_case(locale.language()))
 }
 
-/// `yyyyMMddHHmm` in Japan's time, rounded down so that the page never outlives what was written down.
-pub(super) fn japan_minute(time: SystemTime) -> Option<String> {
-    let japan = TimeZone::fixed(jiff::tz::offset(9));
-    let time = Timestamp::try_from(time).ok().filter(|time| time.as_second() >= 0)?;
-    Some(time.to_zoned(japan).strftime("%Y%m%d%H%M").to_string())
-}
-
 /// The table of the sheet, section "Status query".
 fn status(word: &str, failed_try: bool) -> PaymentStatus {
     match word {
@@ -85,10 +75,21 @@ fn status(word: &str, failed_try: bool) -> PaymentStatus {
     }
 }
 
-/// A deal as `SearchTradeMulti` tells it. `None` if the answer contradicts the question or lacks its status.
+/// What the page of an attempt can still do when a deal is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Perhaps somebody is on it. Its end is told by its time alone.
+    Unknown,
+    /// GMO-PG has just taken our word that it is closed.
+    Closed,
+}
+
+/// A deal as `SearchTradeMulti` tells it under one `PayType`. `None` if the answer contradicts the question or lacks its
+/// status.
 pub(super) fn deal(
     fields: &Fields<'_>,
-    attempt: &StoredAttempt,
+    (attempt, pay_type): (&StoredAttempt, &str),
+    page: Page,
     config: &Config,
     at: SystemTime,
 ) -> Option<PaymentEvent> {
@@ -97,44 +98,79 @@ pub(super) fn deal(
     if fields
         .filled("OrderID")
         .is_some_and(|order| order != expected.attempt.as_str())
+        || fields.filled("PayType").is_some_and(|echo| echo != pay_type)
+        || fields.filled("Currency").is_some_and(|currency| currency != "JPN")
     {
-        return None;
-    }
-    if fields.filled("Currency").is_some_and(|currency| currency != "JPN") {
         return None;
     }
     let word = fields.filled("Status")?;
     let failed_try = fields.filled("ErrCode").is_some();
-    let charged = fields
-        .amount("Amount")
-        // Without tax the field may be missing; a tax that cannot be read makes the amount unknown.
-        .zip(fields.text("Tax").map_or(
-            Some(0),
-            |tax| if tax.is_empty() { Some(0) } else { fields.amount("Tax") },
-        ))
-        .and_then(|(amount, tax)| amount.checked_add(tax))
-        .map(|yen| Money::new(yen, Currency::JPY));
-    let (status, amount, refunded) = match (status(word, failed_try), charged) {
-        // A partial refund is a smaller amount and no other word. Only of money that was seen whole before: a payment that
-        // starts out smaller is not ours.
-        (PaymentStatus::Captured, Some(now))
-            if attempt.status.has_money() && now.minor_units() < expected.amount.minor_units() =>
-        {
-            let back = expected.amount.minor_units() - now.minor_units();
+    let status = match status(word, failed_try) {
+        // Registered and unpaid is where an abandoned deal stays for ever. It is over with its page; a question at the
+        // bank can be answered after the page was closed, but not long after its end (trap 9).
+        PaymentStatus::Created if page == Page::Closed || page_is_over(attempt, at) => PaymentStatus::Expired,
+        PaymentStatus::RequiresAction if page_is_over(attempt, at) => PaymentStatus::Expired,
+        // A sale of the same day goes back as a VOID, too.
+        PaymentStatus::Cancelled => attempt.status.called_off(),
+        status => status,
+    };
+    let charged = charged(fields);
+    // A part that went back is a smaller amount and no other word. Only of money that was seen whole before: a payment that
+    // starts out smaller is not ours.
+    let back = charged
+        .filter(|_| attempt.status.has_money())
+        .and_then(|now| expected.amount.minor_units().checked_sub(now.minor_units()))
+        .filter(|back| *back > 0);
+    let (status, amount, refunded) = match (status, back) {
+        (PaymentStatus::Captured, Some(back)) => {
             let back = Money::new(back, Currency::JPY);
             (PaymentStatus::PartiallyRefunded, Some(expected.amount), Some(back))
         }
+        // The rest went back as well.
+        (PaymentStatus::Refunded, Some(_)) => (PaymentStatus::Refunded, Some(expected.amount), None),
         // After a void or a return some methods tell no amount; what was expected is not put in its place.
-        (status, charged) => (status, charged, None),
+        (status, _) => (status, charged, None),
     };
-    let payment = fields.filled("AccessID").and_then(|id| GatewayReference::new(id).ok());
+    // Another method can be tried on the same page, and is a deal with a name of its own: the name is bound when the deal
+    // has, or had, the money of the page.
+    let names = status.has_money() || word == "VOID" || attempt.payment.is_some();
+    let payment = fields.filled("AccessID").filter(|_| names);
+    let payment = payment.and_then(|id| GatewayReference::new(id).ok());
     event(attempt, config, at, (status, word), payment, amount, refunded)
+}
+
+/// What the shopper pays: amount and tax together (trap 4).
+pub(super) fn charged(fields: &Fields<'_>) -> Option<Money> {
+    let yen = fields.amount("Amount")?.checked_add(fields.tax()?)?;
+    Some(Money::new(yen, Currency::JPY))
+}
+
+/// How much the answer under one method decides when those under others say something else: more counts. Whether one order
+/// can have a deal under each of several methods is not in the sheet.
+pub(super) fn strength(event: &PaymentEvent, attempt: &StoredAttempt) -> u8 {
+    let status = event.snapshot.status;
+    let bound = attempt.payment.is_some() && attempt.payment == event.subject.payment;
+    match status {
+        status if status.has_money() => 5,
+        _ if bound => 4,
+        PaymentStatus::Unknown => 3,
+        PaymentStatus::Pending | PaymentStatus::RequiresAction => 2,
+        PaymentStatus::Created => 1,
+        _ => 0,
+    }
+}
+
+/// How long after its end a page may still bring something: for clocks that differ, and for a shopper who is at the bank.
+const GRACE: Duration = Duration::from_secs(3600);
+
+fn page_is_over(attempt: &StoredAttempt, at: SystemTime) -> bool {
+    let over = attempt.expires_at.checked_add(GRACE);
+    over.is_some_and(|over| at >= over)
 }
 
 /// There is no deal under this order: the page was not used. Once its end is past, it cannot be used any more.
 pub(super) fn unused(attempt: &StoredAttempt, config: &Config, at: SystemTime) -> Option<PaymentEvent> {
-    let over = attempt.expires_at.checked_add(Duration::from_secs(3600));
-    if over.is_some_and(|over| at >= over) {
+    if page_is_over(attempt, at) {
         return closed(attempt, config, at);
     }
     event(
@@ -236,23 +272,6 @@ pub(super) fn failure(code: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::UNIX_EPOCH;
-
-    #[test]
-    fn times_are_japans_and_rounded_down() {
-        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        for (seconds, text) in [
-            (0, "197001010900"),
-            (951_782_399, "200002290859"),
-            (1_793_495_759, "202611011015"),
-            (1_798_729_199, "202612312359"),
-            (1_798_729_200, "202701010000"),
-        ] {
-            assert_eq!(japan_minute(at(seconds)).as_deref(), Some(text), "{seconds}");
-        }
-        assert_eq!(japan_minute(UNIX_EPOCH - Duration::from_secs(1)), None);
-        assert_eq!(japan_minute(at(300_000_000_000)), None);
-    }
 
     #[test]
     fn only_three_words_mean_money_that_was_taken() {
@@ -282,16 +301,24 @@ mod tests {
             "SHIPPED",
             "PAID",
             "capture",
+            "Capture",
             "",
             " CAPTURE",
+            "CAPTURE ",
+            "CAPTURED",
+            "CAPTUR",
+            "RECAPTURE",
             "SUCCESS",
+            "1",
+            "1.0",
+            "true",
         ];
         let paid: Vec<_> = words
             .into_iter()
             .filter(|word| status(word, false) == PaymentStatus::Captured)
             .collect();
         assert_eq!(paid, ["CAPTURE", "SALES", "PAYSUCCESS"]);
-        for word in ["PAID", "capture", "", " CAPTURE", "SUCCESS"] {
+        for word in words.into_iter().skip_while(|word| *word != "PAID") {
             assert_eq!(status(word, false), PaymentStatus::Unknown, "{word:?}");
         }
         assert_eq!(status("UNPROCESSED", true), PaymentStatus::Failed);

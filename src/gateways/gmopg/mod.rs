@@ -3,6 +3,7 @@
 mod calls;
 mod config;
 mod map;
+mod orders;
 mod sign;
 mod wire;
 
@@ -13,25 +14,22 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderValue};
 
-use self::calls::{Access, Change, ChangeDeal, CreateLink, Deal, RejectLink, SearchTrade};
+use self::calls::{CreateLink, Deal, RejectLink, SearchTrade};
 use self::config::Config;
 pub use self::config::{GmoPgBuilder, LinkType};
+use self::map::Page;
 use self::wire::Fields;
 use crate::addresses::Addresses;
 use crate::callback::Callback;
 use crate::checkout::{Checkout, CheckoutRequest, RequestError};
-use crate::error::{Error, ErrorKind, VerifyError};
+use crate::error::{Error, VerifyError};
 use crate::event::{PaymentEvent, Received, ReturnHint, Subject};
 use crate::form::Params;
-use crate::gateway::{
-    Abilities, Ack, AttemptPlan, Capture, Expire, Gateway, Refund, RefundReceipt, SelfCheckError, Void,
-};
+use crate::gateway::{Abilities, Ack, AttemptPlan, Expire, Gateway, SelfCheckError};
 use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
-use crate::money::{Currency, Money};
-use crate::payment::PaymentStatus;
 use crate::redirect::AllowedOrigins;
-use crate::reference::{AttemptReference, Environment, GatewayId, GatewayReference, IdempotencyKey, MerchantAccount};
+use crate::reference::{AttemptReference, Environment, GatewayId, GatewayReference, MerchantAccount};
 use crate::secret::ApiKey;
 use crate::transport::{BoxFuture, Client};
 use crate::verified::Verified;
@@ -101,10 +99,7 @@ impl GmoPg {
     /// can use the answer to notice somebody who guesses.
     pub fn notification_agrees(&self, callback: &Callback, attempt: &StoredAttempt) -> Result<bool, VerifyError> {
         let subject = self.read_notification(callback)?;
-        let fields = Fields::of_form(callback.body())?;
-        // The shopper pays amount and tax together, and this crate sends no tax (trap 4).
-        let charged = fields.amount("Amount").zip(fields.amount("Tax").or(Some(0)));
-        let charged = charged.map(|(amount, tax)| Money::new(amount + tax, Currency::JPY));
+        let charged = map::charged(&Fields::of_form(callback.body())?);
         let same_payment = attempt.payment.is_none() || attempt.payment == subject.payment;
         Ok(subject.attempt.as_ref() == Some(attempt.reference())
             && charged == Some(attempt.expected.amount)
@@ -116,35 +111,35 @@ impl GmoPg {
     }
 
     /// Asks for each offered method in turn: a deal is known only under the method it was made with, and the shopper chose
-    /// that on the page.
-    async fn search(&self, attempt: &StoredAttempt, at: SystemTime) -> Result<Verified<Option<Deal>>, Error> {
+    /// that on the page. One without money is not the end of it, because another method may have been tried after it.
+    async fn search(
+        &self,
+        attempt: &StoredAttempt,
+        page: Page,
+        at: SystemTime,
+    ) -> Result<Verified<Option<Deal>>, Error> {
         let client = self.client()?;
-        let mut last = None;
+        let strength = |answer: &Verified<Option<Deal>>| {
+            let deal = answer.value().as_ref();
+            deal.map(|deal| map::strength(&deal.event, attempt))
+        };
+        let mut strongest: Option<Verified<Option<Deal>>> = None;
         for method in &self.config.methods {
-            let call = SearchTrade::new(&self.config, attempt, &method.pay_type, at);
+            let call = SearchTrade::new(&self.config, (attempt, &method.pay_type), page, at);
             let answer = client.ask(&call, &self.config.shop_pass, at).await?;
-            let found = answer.value().is_some();
-            last = Some(answer);
-            if found {
+            let found = answer.value().as_ref();
+            let paid = found.is_some_and(|deal| deal.event.snapshot.status.has_money());
+            if strongest
+                .as_ref()
+                .is_none_or(|so_far| strength(&answer) > strength(so_far))
+            {
+                strongest = Some(answer);
+            }
+            if paid {
                 break;
             }
         }
-        last.ok_or_else(|| Error::config("no payment method is configured"))
-    }
-
-    /// What an order about a deal by card needs, asked for anew: the deal's password is never kept.
-    async fn access(&self, attempt: &StoredAttempt) -> Result<(Access, PaymentStatus), Error> {
-        let found = self.search(attempt, SystemTime::UNIX_EPOCH).await?.into_value();
-        let nothing = || Error::request("no payment is known for this attempt yet");
-        let deal = found.ok_or_else(nothing)?;
-        let status = deal.event.snapshot.status;
-        Ok((deal.access.ok_or_else(nothing)?, status))
-    }
-
-    async fn change(&self, access: &Access, change: Change) -> Result<RefundReceipt, Error> {
-        self.client()?
-            .call(&ChangeDeal::new(&self.config, access, change))
-            .await
+        strongest.ok_or_else(|| Error::config("no payment method is configured"))
     }
 }
 
@@ -198,7 +193,11 @@ impl Gateway for GmoPg {
         let body = Fields::of_form(callback.body())?;
         let given_up = self.config.addresses.is_cancel(callback.target());
         // By POST as seen, by GET as it may be (unconfirmed); never by both.
-        let result = match (query.value("result"), body.text("result")) {
+        let posted = match (body.bytes("result"), body.text("result")) {
+            (Some(_), None) => return Err(VerifyError::Malformed("the result is not a text")),
+            (_, text) => text,
+        };
+        let result = match (query.value("result"), posted) {
             (Some(_), Some(_)) => return Err(VerifyError::Malformed("the result is there more than once")),
             (result, None) | (None, result) => result,
         };
@@ -242,7 +241,8 @@ impl Gateway for GmoPg {
         at: SystemTime,
     ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>> {
         Box::pin(async move {
-            self.search(attempt, at).await?.try_map(|found| match found {
+            let found = self.search(attempt, Page::Unknown, at).await?;
+            found.try_map(|found| match found {
                 Some(deal) => Ok(deal.event),
                 None => map::unused(attempt, &self.config, at).ok_or_else(unreadable),
             })
@@ -276,100 +276,14 @@ impl Expire for GmoPg {
             self.client()?
                 .call(&RejectLink::new(&self.config, attempt.reference()))
                 .await?;
-            // Closing undoes no payment, so what there is decides; without a deal nothing can begin any more.
-            self.search(attempt, at).await?.try_map(|found| match found {
+            // Closing undoes no payment, so what there is decides; what has not begun can not begin any more.
+            let found = self.search(attempt, Page::Closed, at).await?;
+            found.try_map(|found| match found {
                 Some(deal) => Ok(deal.event),
                 None => map::closed(attempt, &self.config, at).ok_or_else(unreadable),
             })
         })
     }
-}
-
-impl Capture for GmoPg {
-    fn capture<'a>(
-        &'a self,
-        attempt: &'a StoredAttempt,
-        amount: Option<Money>,
-        _key: &'a IdempotencyKey,
-        _at: SystemTime,
-    ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            let (access, status) = self.access(attempt).await?;
-            if status != PaymentStatus::Authorized {
-                return Err(not_in_state());
-            }
-            if amount.is_some_and(|amount| amount != Money::new(access.total(), Currency::JPY)) {
-                return Err(Error::request(
-                    "this gateway captures the authorized amount and no other",
-                ));
-            }
-            self.change(&access, Change::Sales).await.map(|_| ())
-        })
-    }
-}
-
-impl Void for GmoPg {
-    fn void<'a>(
-        &'a self,
-        attempt: &'a StoredAttempt,
-        _key: &'a IdempotencyKey,
-        _at: SystemTime,
-    ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            let (access, status) = self.access(attempt).await?;
-            if status != PaymentStatus::Authorized {
-                return Err(not_in_state());
-            }
-            self.change(&access, Change::Void).await.map(|_| ())
-        })
-    }
-}
-
-impl Refund for GmoPg {
-    fn refund<'a>(
-        &'a self,
-        attempt: &'a StoredAttempt,
-        amount: Option<Money>,
-        _key: &'a IdempotencyKey,
-        _at: SystemTime,
-    ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
-        Box::pin(async move {
-            let (access, status) = self.access(attempt).await?;
-            if !matches!(status, PaymentStatus::Captured | PaymentStatus::PartiallyRefunded) {
-                return Err(not_in_state());
-            }
-            let total = access.total();
-            if let Some(back) = amount.filter(|back| back.minor_units() != total) {
-                let left = total.checked_sub(back.minor_units());
-                let left = left.filter(|_| back.currency() == Currency::JPY && back.minor_units() > 0);
-                let left =
-                    left.ok_or_else(|| Error::request("the amount to give back is not a part of what is left"))?;
-                return self.change(&access, Change::Amount(left)).await;
-            }
-            // Which of the three fits depends on windows that are unconfirmed. Each is tried only after a clear refusal of
-            // the one before, and the state was asked for just now (sheet section "Refund").
-            let mut refusal = not_in_state();
-            for change in [Change::Void, Change::Return, Change::ReturnLater] {
-                match self.change(&access, change).await {
-                    Err(error) if error.code() == Some(NOT_POSSIBLE) => refusal = error,
-                    answer => return answer,
-                }
-            }
-            Err(refusal)
-        })
-    }
-}
-
-/// Not possible for this state.
-const NOT_POSSIBLE: &str = "E11010003";
-
-fn not_in_state() -> Error {
-    let outcome = crate::error::Outcome::NotSent;
-    Error::new(
-        ErrorKind::Conflict,
-        outcome,
-        "the payment is in a state that does not allow this",
-    )
 }
 
 fn unreadable() -> Error {

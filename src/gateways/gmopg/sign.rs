@@ -8,12 +8,12 @@
 //! A plain hash over text and a short password is no MAC: what it covers is a hint and never a proof (PAY-24).
 
 use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding as _};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use sha2::Sha256;
 
 use crate::error::VerifyError;
 use crate::gateway::SelfCheckError;
 use crate::secret::ApiKey;
+use crate::sign::{key_last, same_tag};
 
 /// Checks a `result` value and gives the bytes it carries. The text is hashed as it came, before anything is decoded.
 pub(super) fn open_result(result: &str, shop_pass: &ApiKey) -> Result<Vec<u8>, VerifyError> {
@@ -23,7 +23,7 @@ pub(super) fn open_result(result: &str, shop_pass: &ApiKey) -> Result<Vec<u8>, V
     if text.is_empty() || !hex {
         return Err(malformed());
     }
-    if !bool::from(hash_of(text, shop_pass).as_bytes().ct_eq(hash.as_bytes())) {
+    if !same_tag(hash_of(text, shop_pass).as_bytes(), hash.as_bytes()) {
         return Err(VerifyError::Mismatch);
     }
     decode(text).ok_or(VerifyError::Payload("the result is not base64"))
@@ -79,10 +79,7 @@ pub(super) fn parameter_segment(json: &str, shop_pass: &ApiKey) -> Option<String
 }
 
 fn hash_of(text: &str, shop_pass: &ApiKey) -> String {
-    let mut hash = Sha256::new();
-    hash.update(text.as_bytes());
-    hash.update(shop_pass.expose().as_bytes());
-    base16ct::lower::encode_string(&hash.finalize())
+    base16ct::lower::encode_string(&key_last::<Sha256>(text.as_bytes(), shop_pass.expose().as_bytes()))
 }
 
 #[cfg(test)]

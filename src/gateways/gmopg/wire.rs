@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
 use serde::{Deserialize, Serialize};
 
 use crate::error::VerifyError;
+use crate::form::{FormError, RawParams};
 
 /// `GetLinkplusUrlPayment.json` (sheet section "Create hosted payment"). `configid` is at the top, in lower case.
 #[derive(Serialize)]
@@ -121,63 +121,46 @@ pub(super) struct TransactionResult<'a> {
     pub(super) result: Option<Cow<'a, str>>,
 }
 
-type Bytes<'a> = Cow<'a, [u8]>;
-
 /// Names and values as bytes, every name once. The charset of notifications is unconfirmed and that of answers is
 /// Windows-31J; every field that is read is ASCII, and in that charset neither `&` nor `=` is ever half of a character.
-pub(super) struct Fields<'a>(Vec<(Bytes<'a>, Bytes<'a>)>);
-
-/// The widest message of the sheet has about 40.
-const MOST_FIELDS: usize = 200;
+pub(super) struct Fields<'a>(RawParams<'a>);
 
 impl<'a> Fields<'a> {
     /// A form as a browser or a server posts it.
     pub(super) fn of_form(body: &'a [u8]) -> Result<Self, VerifyError> {
-        Self::read(body, form_text)
+        RawParams::parse(body).map(Self).map_err(refusal)
     }
 
     /// An idPass answer: never percent-encoded (sheet trap 6).
     pub(super) fn of_answer(body: &'a [u8]) -> Result<Self, VerifyError> {
         let body = body.strip_suffix(b"\n").unwrap_or(body);
-        Self::read(body.strip_suffix(b"\r").unwrap_or(body), |text| {
-            Some(Cow::Borrowed(text))
-        })
+        let body = body.strip_suffix(b"\r").unwrap_or(body);
+        RawParams::plain(body).map(Self).map_err(refusal)
     }
 
-    fn read(body: &'a [u8], value: impl Fn(&'a [u8]) -> Option<Cow<'a, [u8]>>) -> Result<Self, VerifyError> {
-        let malformed = VerifyError::Malformed("the form cannot be read");
-        let mut fields = Vec::new();
-        for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
-            if fields.len() == MOST_FIELDS {
-                return Err(VerifyError::Malformed("the form has too many fields"));
-            }
-            let mut halves = pair.splitn(2, |&byte| byte == b'=');
-            let name = value(halves.next().unwrap_or_default()).ok_or(malformed)?;
-            let value = value(halves.next().unwrap_or_default()).ok_or(malformed)?;
-            fields.push((name, value));
-        }
-        let mut names: Vec<&[u8]> = fields.iter().map(|(name, _): &(Bytes<'_>, _)| name.as_ref()).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|two| two.first() == two.last()) {
-            return Err(VerifyError::Malformed("a field is there more than once"));
-        }
-        Ok(Self(fields))
+    /// A value as it came.
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.0.value(name)
     }
 
     /// A value that is ASCII; anything else is as good as absent.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        let found = self
-            .0
-            .iter()
-            .find(|(candidate, _)| candidate.as_ref() == name.as_bytes());
-        found
-            .and_then(|(_, value)| std::str::from_utf8(value).ok())
+        self.bytes(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
             .filter(|value| value.is_ascii())
     }
 
     /// The same, empty values left out: GMO-PG writes what it does not know as an empty value.
     pub(super) fn filled(&self, name: &str) -> Option<&str> {
         self.text(name).filter(|value| !value.is_empty())
+    }
+
+    /// The tax beside the amount. Without one the field may be missing; one that cannot be read is none.
+    pub(super) fn tax(&self) -> Option<u64> {
+        match self.bytes("Tax") {
+            None | Some([]) => Some(0),
+            Some(_) => self.amount("Tax"),
+        }
     }
 
     /// An amount: plain digits, nothing else, at most seven (sheet section "Money").
@@ -188,21 +171,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn form_text(text: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let escapes = text.iter().enumerate().filter(|(_, byte)| **byte == b'%');
-    for (at, _) in escapes {
-        if !text.get(at + 1..at + 3)?.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-    }
-    if !text.contains(&b'+') {
-        return Some(percent_decode(text).into());
-    }
-    let spaced: Vec<u8> = text
-        .iter()
-        .map(|&byte| if byte == b'+' { b' ' } else { byte })
-        .collect();
-    Some(Cow::Owned(percent_decode(&spaced).collect()))
+fn refusal(error: FormError) -> VerifyError {
+    VerifyError::Malformed(match error {
+        FormError::Encoding => "the form cannot be read",
+        FormError::Duplicate => "a field is there more than once",
+        FormError::TooMany => "the form has too many fields",
+    })
 }
 
 #[cfg(test)]
@@ -214,7 +188,7 @@ mod tests {
         for body in ["a=1&a=1", "a=1&%61=2", "a=%", "a=%4", "a=%zz", "=&="] {
             assert!(Fields::of_form(body.as_bytes()).is_err(), "{body}");
         }
-        let many: Vec<String> = (0..=MOST_FIELDS).map(|n| format!("f{n}=1")).collect();
+        let many: Vec<String> = (0..=200).map(|n| format!("f{n}=1")).collect();
         assert!(Fields::of_form(many.join("&").as_bytes()).is_err());
         assert!(Fields::of_answer(b"Status=AUTH&Status=CAPTURE").is_err());
     }
@@ -232,6 +206,22 @@ mod tests {
             (fields.text("CustomerName"), fields.text("Approve")),
             (None, Some(" 019292"))
         );
+    }
+
+    #[test]
+    fn a_tax_that_cannot_be_read_is_none_and_one_that_is_not_there_is_nothing() {
+        for (body, tax) in [
+            (&b"Amount=1"[..], Some(0)),
+            (b"Tax=", Some(0)),
+            (b"Tax=0", Some(0)),
+            (b"Tax=120", Some(120)),
+            (b"Tax=x", None),
+            (b"Tax= 0", None),
+            (b"Tax=\x95\x5c", None),
+            (b"Tax=\xef\xbc\x90", None),
+        ] {
+            assert_eq!(Fields::of_answer(body).unwrap().tax(), tax, "{body:?}");
+        }
     }
 
     #[test]

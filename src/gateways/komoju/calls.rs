@@ -83,6 +83,14 @@ impl Call for CreateSession {
         if map::money(session.amount, None, session.currency.as_deref()) != Some(self.expected.amount) {
             return Err(Error::protocol("the session's amount is not the expected one"));
         }
+        // The answer repeats what was sent (sheet, the example of "Create hosted payment"); the return address is this
+        // attempt's alone (PAY-42).
+        let return_url = self.config.addresses.return_url(&self.expected);
+        let order = session.metadata.as_ref().and_then(|echo| echo.order.as_deref());
+        let other = |echo: Option<&str>, ours: &str| echo.is_some_and(|echo| echo != ours);
+        if other(session.return_url.as_deref(), &return_url) || other(order, self.expected.order.as_str()) {
+            return Err(Error::protocol("the session is about another attempt"));
+        }
         let reference =
             GatewayReference::new(session.id.as_ref()).map_err(|_| Error::protocol("the session has no usable id"))?;
         let url = session
@@ -105,12 +113,15 @@ impl std::fmt::Debug for CreateSession {
     }
 }
 
-/// `GET /sessions/{id}`, and `POST /sessions/{id}/cancel`, which answers with the session as well.
+/// `GET /sessions/{id}`, and `POST /sessions/{id}/cancel`, which is taken to answer with the session as well.
 #[derive(Clone, Debug)]
 pub(super) struct SessionCall<const CANCEL: bool> {
     config: Config,
     session: GatewayReference,
     attempt: StoredAttempt,
+    /// One for each call and its repeats: what was answered under a key may come again for a day, whatever has become of the
+    /// session since. Cancelling twice cancels once.
+    key: IdempotencyKey,
     at: SystemTime,
 }
 
@@ -121,6 +132,8 @@ impl<const CANCEL: bool> SessionCall<CANCEL> {
             config: config.clone(),
             session: attempt.checkout.clone().ok_or_else(missing)?,
             attempt: attempt.clone(),
+            key: IdempotencyKey::random()
+                .map_err(|error| Error::config("no random key can be made").with_source(error))?,
             at,
         })
     }
@@ -133,8 +146,7 @@ impl<const CANCEL: bool> Call for SessionCall<CANCEL> {
     fn request(&self) -> Result<http::Request<Bytes>, Error> {
         let path = format!("/sessions/{}", path_segment(self.session.as_str()));
         if CANCEL {
-            let key = format!("{}-cancel", self.attempt.expected.idempotency_key);
-            return post(&self.config, &format!("{path}/cancel"), "{}", &key);
+            return post(&self.config, &format!("{path}/cancel"), "{}", self.key.as_str());
         }
         finish(request(&self.config, Method::GET, &path)?, Bytes::new())
     }

@@ -138,8 +138,13 @@ impl KomojuBuilder {
         if check_text("the account", account.as_str()).is_err() {
             return Err(bounds("the account", "a label without card data"));
         }
-        let endpoint = setup::endpoint(&self.endpoint, environment, LIVE)?;
-        let pages = setup::pages(&self.pages, environment, LIVE)?;
+        let place = setup::Place {
+            environment,
+            live: LIVE,
+            hosts: setup::Hosts::ALIKE,
+        };
+        let endpoint = setup::endpoint(&self.endpoint, &place)?;
+        let pages = setup::pages(&self.pages, &place)?;
         let client = setup::client(self.transport, self.policy)?;
         let client = client.map(|client| client.withholding(&self.api_key, Some(&self.signing_keys)));
         Ok(Komoju {

@@ -79,12 +79,11 @@ pub(super) fn notification(body: &[u8], config: &Config, at: SystemTime) -> Resu
     let payment: wire::Payment<'_> =
         payment.ok_or(VerifyError::Payload("the payment inside is not of the documented form"))?;
     let said = statement(&payment);
-    // What the type says and what the payment says have to be the same news; if not, the gateway is asked.
+    // What the type says and what the payment says have to be the same news; if not, the gateway is asked. So it is about a
+    // try that was cancelled or ran out: the session may be open for another one, and only the session tells (trap 6).
     let agrees = match news {
         "payment.authorized" => payment.status.as_deref() == Some("authorized") && said != PaymentStatus::Unknown,
         "payment.captured" => said == PaymentStatus::Captured,
-        "payment.expired" => said == PaymentStatus::Expired,
-        "payment.cancelled" => said == PaymentStatus::Cancelled,
         "payment.refund.created" | "payment.refunded" => matches!(
             said,
             PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded | PaymentStatus::Disputed
@@ -96,7 +95,12 @@ pub(super) fn notification(body: &[u8], config: &Config, at: SystemTime) -> Resu
     let told_apart = |id: EventId| EventId::new(format!("{id}/{}", payment.amount_refunded.unwrap_or(0)));
     let id = EventId::new(event.id.as_ref()).and_then(told_apart);
     let id = id.map_err(|_| VerifyError::Payload("the event's id is not an id"))?;
-    let subject = subject(&payment);
+    let mut subject = subject(&payment);
+    let named = subject.attempt.is_some() || subject.checkout.is_some();
+    if matches!(news, "payment.expired" | "payment.cancelled") && named {
+        // Of a try that is over, the attempt is asked about and not the try.
+        subject.payment = None;
+    }
     let snapshot = snapshot(&payment, status, at);
     Ok(Notification::new(
         kind,
@@ -187,23 +191,24 @@ pub(super) fn status_event(
             (snapshot, None)
         }
         Some(payment) => {
-            let status = match statement(payment) {
-                // One failed try inside an open session is not the end.
-                PaymentStatus::Failed if word == "pending" && !expired => PaymentStatus::Created,
-                said => said,
-            };
+            let said = statement(payment);
+            // One try that came to nothing inside an open session is not the end, and another one can follow it there.
+            let over_inside = said.is_dead() && word == "pending" && !expired;
+            let status = if over_inside { PaymentStatus::Created } else { said };
             if !is_about(payment, attempt) || payment.session.as_deref().is_some_and(|id| id != session.id) {
                 return None;
             }
-            (snapshot(payment, status, at), name_of(payment))
+            // Once a name is bound, every answer is held against it.
+            let bound = attempt.payment.is_some();
+            let name = name_of(payment, bound).filter(|_| bound || !over_inside);
+            (snapshot(payment, status, at), name)
         }
     };
-    let refunded = snapshot.refunded.map_or(0, Money::minor_units);
-    let said = snapshot.gateway_status.as_str();
     // It goes on record: nothing of theirs that was not looked at.
     let word = GatewayWord::new(word);
-    let word = word.as_str();
-    let id = EventId::new(format!("ask:{}/{word}/{expired}/{said}/{refunded}", session.id)).ok()?;
+    let paid_by = session.payment.as_ref().map_or("-", |payment| payment.id.as_ref());
+    let about = format!("{}/{}/{expired}/{paid_by}", session.id, word.as_str());
+    let id = id_of(&about, &snapshot)?;
     let subject = Subject::new()
         .with_attempt(Some(attempt.reference().clone()))
         .with_checkout(GatewayReference::new(session.id.as_ref()).ok())
@@ -219,7 +224,7 @@ pub(super) fn payment_event(
     config: &Config,
     at: SystemTime,
 ) -> Option<PaymentEvent> {
-    let word = payment.status.as_deref()?;
+    payment.status.as_deref()?;
     let session = payment.session.as_deref();
     let other = |bound: &GatewayReference| session.is_some_and(|id| id != bound.as_str());
     if !is_about(payment, attempt) || attempt.checkout.as_ref().is_some_and(other) {
@@ -231,22 +236,16 @@ pub(super) fn payment_event(
         .checked_add(GRACE)
         .is_some_and(|over| at >= over);
     let status = match statement(payment) {
-        // The page on which it failed may still be open for another try.
-        PaymentStatus::Failed if !page_is_over => PaymentStatus::Created,
+        // The page on which it came to nothing may still be open for another try.
+        said if said.is_dead() && !page_is_over => PaymentStatus::Created,
         said => said,
     };
     let snapshot = snapshot(payment, status, at);
-    let refunded = snapshot.refunded.map_or(0, Money::minor_units);
-    let id = EventId::new(format!(
-        "ask:{}/{}/{refunded}",
-        payment.id,
-        GatewayWord::new(word).as_str()
-    ))
-    .ok()?;
+    let id = id_of(&payment.id, &snapshot)?;
     let subject = Subject::new()
         .with_attempt(Some(attempt.reference().clone()))
         .with_checkout(session.and_then(|id| GatewayReference::new(id).ok()))
-        .with_payment(name_of(payment));
+        .with_payment(name_of(payment, false));
     let origin = (GatewayId::KOMOJU, config.account.clone(), config.environment);
     Some(PaymentEvent::new(id, origin, subject, snapshot))
 }
@@ -257,9 +256,19 @@ fn is_about(payment: &wire::Payment<'_>, attempt: &StoredAttempt) -> bool {
     order.is_none_or(|order| order == attempt.reference().as_str())
 }
 
+/// An answer has no id. The same fact gives the same one, and another payment, state or sum another one.
+fn id_of(about: &str, said: &PaymentSnapshot) -> Option<EventId> {
+    let sum = |money: Option<Money>| money.map_or(0, Money::minor_units);
+    let (status, word) = (said.status, said.gateway_status.as_str());
+    let (amount, refunded) = (sum(said.amount), sum(said.refunded));
+    EventId::new(format!("ask:{about}/{word}/{status}/{amount}/{refunded}")).ok()
+}
+
 /// The payment's name, to bind to the attempt: once it is the payment of the page. A try that failed or is still under way
 /// can be followed by another one on the same page (trap 8), and that one's money has to find the place free.
-fn name_of(payment: &wire::Payment<'_>) -> Option<GatewayReference> {
+fn name_of(payment: &wire::Payment<'_>, bound: bool) -> Option<GatewayReference> {
     let undecided = matches!(payment.status.as_deref(), Some("pending" | "failed"));
-    GatewayReference::new(payment.id.as_ref()).ok().filter(|_| !undecided)
+    GatewayReference::new(payment.id.as_ref())
+        .ok()
+        .filter(|_| bound || !undecided)
 }

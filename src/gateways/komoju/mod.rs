@@ -237,12 +237,8 @@ impl Refund for Komoju {
         _at: SystemTime,
     ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
         Box::pin(async move {
-            let whole = attempt.expected.amount;
-            let fits = |part: Money| {
-                part.currency() == whole.currency() && (1..=whole.minor_units()).contains(&part.minor_units())
-            };
-            if amount.is_some_and(|part| !fits(part)) {
-                return Err(Error::request("the amount to give back is not a part of what was paid"));
+            if let Some(part) = amount {
+                attempt.expected.check_part(part)?;
             }
             let change = Change::Refund(amount.map(Money::minor_units));
             self.client()?

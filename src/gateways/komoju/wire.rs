@@ -68,7 +68,18 @@ pub(super) struct Session<'a> {
     #[serde(borrow)]
     pub(super) session_url: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(super) return_url: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) metadata: Option<Echo<'a>>,
+    #[serde(borrow)]
     pub(super) payment: Option<Payment<'a>>,
+}
+
+/// Our metadata, as it comes back.
+#[derive(Deserialize)]
+pub(super) struct Echo<'a> {
+    #[serde(borrow)]
+    pub(super) order: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]

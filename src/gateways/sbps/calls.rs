@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::config::{Api, Config};
-use super::jst;
 use super::map::{self, Deal};
 use super::report::HASH_FIELD;
 use super::status::{self, Query};
@@ -20,8 +19,9 @@ use crate::charset::{self, CharsetError, Reading};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::event::PaymentEvent;
 use crate::gateway::RefundReceipt;
+use crate::gateways::jst;
 use crate::money::Money;
-use crate::payment::GatewayWord;
+use crate::payment::{GatewayWord, PaymentStatus};
 use crate::reference::GatewayReference;
 use crate::sign::{JoinedHash, SigningKeys};
 use crate::transport::{Call, Repeat, RetryAdvice};
@@ -77,11 +77,18 @@ pub(super) struct AskStatus {
     api: Api,
     query: Query,
     deal: Deal,
+    known: PaymentStatus,
     at: SystemTime,
 }
 
 impl AskStatus {
-    pub(super) fn new(config: &Config, api: &Api, deal: Deal, at: SystemTime) -> Result<Self, Error> {
+    /// `known` is what is known of the deal already.
+    pub(super) fn new(
+        config: &Config,
+        api: &Api,
+        (deal, known): (Deal, PaymentStatus),
+        at: SystemTime,
+    ) -> Result<Self, Error> {
         let query =
             Query::of(&deal.method).ok_or_else(|| Error::request("this payment method cannot be asked about"))?;
         Ok(Self {
@@ -89,6 +96,7 @@ impl AskStatus {
             api: api.clone(),
             query,
             deal,
+            known,
             at,
         })
     }
@@ -117,7 +125,11 @@ impl Call for AskStatus {
         let answer = success(self.query.id(), &response)?;
         let commit = answer.leaf(&["res_pay_method_info", "commit_status"]);
         let payment = answer.leaf(&["res_pay_method_info", "payment_status"]);
-        let status = status::answered(self.query, commit, payment);
+        let status = match status::answered(self.query, commit, payment) {
+            // One order lets go of an authorization and gives a sale back, so the word may stand for either.
+            PaymentStatus::Cancelled if self.query != Query::Konbini => self.known.called_off(),
+            status => status,
+        };
         let word = format!("{}/{}", commit.unwrap_or("-"), payment.unwrap_or("-"));
         map::status_event(&self.deal, (status, &word), &self.config, self.at)
             .ok_or_else(|| Error::protocol("the answer cannot be read as a status"))
@@ -149,14 +161,6 @@ impl Order {
         // The request ids of other methods are known, their elements are not.
         if Query::of(&deal.method) != Some(Query::Credit) {
             return Err(Error::request("only card payments can be changed through the API"));
-        }
-        if let What::Capture(Some(amount)) | What::Return(amount) = what {
-            let fits = amount.currency() == deal.amount.currency()
-                && amount.minor_units() <= deal.amount.minor_units()
-                && !amount.is_zero();
-            if !fits {
-                return Err(Error::request("the amount is not part of this payment"));
-            }
         }
         Ok(Self {
             config: config.clone(),

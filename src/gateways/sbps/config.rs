@@ -3,15 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use url::Url;
-
 use super::Sbps;
 use crate::addresses::Addresses;
 use crate::charset;
 use crate::error::ConfigError;
 use crate::gateways::setup;
 use crate::payment::CaptureMode;
-use crate::redirect::{AllowedOrigins, RedirectUrl, is_loopback, is_safe_scheme};
+use crate::redirect::{AllowedOrigins, RedirectUrl};
 use crate::reference::{Environment, MerchantAccount};
 use crate::secret::ApiKey;
 use crate::sign::SigningKeys;
@@ -23,6 +21,11 @@ const FORM_LIVE: &str = "https://fep.sps-system.com/f01/FepBuyInfoReceive.do";
 /// The API type (same place).
 const API_TEST: &str = "https://stbfep.sps-system.com/api/xmlapi.do";
 const API_LIVE: &str = "https://api.sps-system.com/api/xmlapi.do";
+/// Their hosts.
+const HOSTS: setup::Hosts = setup::Hosts {
+    sandbox: &["stbfep.sps-system.com"],
+    live: &["fep.sps-system.com", "api.sps-system.com"],
+};
 /// "40 hex characters in every published example" (sheet, "Auth"): a shorter key could be searched for offline (PAY-24).
 const SHORTEST_KEY: usize = 40;
 /// Hash keys that are printed in public source and open a shared test shop (sheet, "Test mode"): everybody can sign with them.
@@ -305,7 +308,8 @@ impl SbpsBuilder {
             .form_url
             .as_deref()
             .unwrap_or(if live { FORM_LIVE } else { FORM_TEST });
-        let origin = address("the form address", form_url, self.environment)?;
+        let origin = setup::address("the form address", form_url, &self.place())?;
+        let origin = origin.origin().ascii_serialization();
         let wrong = |_| ConfigError::Address {
             setting: "the form address",
             hint: "write it as SBPS told it",
@@ -346,6 +350,14 @@ impl SbpsBuilder {
             partial_refunds: self.partial_refunds,
         };
         Ok(Sbps { config, client })
+    }
+
+    fn place(&self) -> setup::Place {
+        setup::Place {
+            environment: self.environment,
+            live: "the live environment",
+            hosts: HOSTS,
+        }
     }
 
     fn check_keys(&self) -> Result<(), ConfigError> {
@@ -428,7 +440,7 @@ impl SbpsBuilder {
             .api_endpoint
             .as_deref()
             .unwrap_or(if live { API_LIVE } else { API_TEST });
-        let _origin = address("the API address", endpoint, self.environment)?;
+        let _ = setup::address("the API address", endpoint, &self.place())?;
         let user = self
             .api_user
             .clone()
@@ -446,33 +458,6 @@ impl SbpsBuilder {
             password: password.clone(),
         })
     }
-}
-
-/// Checks an address and gives its origin.
-fn address(setting: &'static str, text: &str, environment: Environment) -> Result<String, ConfigError> {
-    let wrong = |hint| ConfigError::Address { setting, hint };
-    let url = Url::parse(text).map_err(|_| wrong("write it as SBPS told it"))?;
-    if !is_safe_scheme(&url) {
-        return Err(wrong("it must be HTTPS; plain HTTP is for loopback only"));
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it must not hold credentials, a query or a fragment"));
-    }
-    if environment == Environment::Live && is_loopback(&url) {
-        return Err(ConfigError::Environment {
-            setting,
-            against: "the live environment",
-        });
-    }
-    let test_host = url.host_str() == Some("stbfep.sps-system.com");
-    let live_host = matches!(url.host_str(), Some("fep.sps-system.com" | "api.sps-system.com"));
-    if (environment == Environment::Live && test_host) || (environment == Environment::Sandbox && live_host) {
-        return Err(ConfigError::Environment {
-            setting,
-            against: "the configured one",
-        });
-    }
-    Ok(url.origin().ascii_serialization())
 }
 
 impl fmt::Debug for SbpsBuilder {

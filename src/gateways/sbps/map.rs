@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::config::Config;
-use super::jst;
 use super::report::Report;
 use super::status::{class, said};
 use crate::charset;
@@ -12,6 +11,7 @@ use crate::checkout::{CheckoutRequest, RequestError};
 use crate::error::VerifyError;
 use crate::event::{Notification, PaymentEvent, Subject};
 use crate::gateway::AttemptPlan;
+use crate::gateways::jst;
 use crate::ledger::StoredAttempt;
 use crate::money::{Currency, Money};
 use crate::payment::{GatewayWord, PaymentSnapshot, PaymentStatus};
@@ -306,7 +306,7 @@ pub(super) fn status_event(
     config: &Config,
     at: SystemTime,
 ) -> Option<PaymentEvent> {
-    let id = EventId::new(format!("ask:{deal}:{}", GatewayWord::new(word).as_str())).ok()?;
+    let id = EventId::new(format!("ask:{deal}:{}:{status}", GatewayWord::new(word).as_str())).ok()?;
     let subject = Subject::new()
         .with_payment(deal.payment())
         .with_checkout(deal.checkout());

@@ -2,7 +2,6 @@
 
 mod calls;
 mod config;
-mod jst;
 mod map;
 mod purchase;
 mod report;
@@ -24,14 +23,15 @@ pub use self::purchase::purchase_hash;
 pub use self::report::{Channel, Report, report_hash};
 use crate::addresses::Addresses;
 use crate::callback::Callback;
-use crate::charset::RawParams;
 use crate::checkout::{Checkout, CheckoutRequest, RequestError};
-use crate::error::{Error, VerifyError};
+use crate::error::{Error, ErrorKind, Outcome, VerifyError};
 use crate::event::{Notification, PaymentEvent, Received, ReturnHint, Subject};
+use crate::form::RawParams;
 use crate::gateway::{Abilities, Ack, AttemptPlan, Capture, Gateway, Refund, RefundReceipt, SelfCheckError, Void};
 use crate::gateways::setup;
 use crate::ledger::{ExpectedPayment, StoredAttempt};
 use crate::money::Money;
+use crate::payment::PaymentStatus;
 use crate::redirect::{AllowedOrigins, PostForm, Redirect};
 use crate::reference::{Environment, GatewayId, IdempotencyKey, MerchantAccount};
 use crate::sign::SigningKeys;
@@ -100,6 +100,12 @@ impl Sbps {
             Error::config("this shop is configured without the API type, so there is nothing that can be asked")
         })?;
         Ok((setup::needed(self.client.as_ref())?, api))
+    }
+
+    async fn ask(&self, attempt: &StoredAttempt, at: SystemTime) -> Result<Verified<PaymentEvent>, Error> {
+        let (client, api) = self.api()?;
+        let call = AskStatus::new(&self.config, api, (deal_of(attempt)?, attempt.status), at)?;
+        client.ask(&call, &api.password, at).await
     }
 
     fn order(&self, attempt: &StoredAttempt, what: What, at: SystemTime) -> Result<(&Client, Order), Error> {
@@ -190,11 +196,7 @@ impl Gateway for Sbps {
         attempt: &'a StoredAttempt,
         at: SystemTime,
     ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>> {
-        Box::pin(async move {
-            let (client, api) = self.api()?;
-            let call = AskStatus::new(&self.config, api, deal_of(attempt)?, at)?;
-            client.ask(&call, &api.password, at).await
-        })
+        Box::pin(self.ask(attempt, at))
     }
 
     fn self_check(&self, at: SystemTime) -> Result<(), SelfCheckError> {
@@ -222,6 +224,9 @@ impl Capture for Sbps {
         at: SystemTime,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
+            if let Some(part) = amount {
+                attempt.expected.check_part(part)?;
+            }
             let (client, call) = self.order(attempt, What::Capture(amount), at)?;
             client.call(&call).await.map(drop)
         })
@@ -237,6 +242,15 @@ impl Void for Sbps {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let (client, call) = self.order(attempt, What::Cancel, at)?;
+            // The same order gives captured money back (sheet, "cancel or full refund"), and that is not what a void is.
+            let known = self.ask(attempt, at).await?;
+            if known.value().snapshot.status != PaymentStatus::Authorized {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    Outcome::NotSent,
+                    "the payment is not merely authorized",
+                ));
+            }
             client.call(&call).await.map(drop)
         })
     }
@@ -251,6 +265,9 @@ impl Refund for Sbps {
         at: SystemTime,
     ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
         Box::pin(async move {
+            if let Some(part) = amount {
+                attempt.expected.check_part(part)?;
+            }
             let what = match amount {
                 Some(part) if part != attempt.expected.amount => What::Return(part),
                 _ => What::Cancel,

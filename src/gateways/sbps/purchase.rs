@@ -7,9 +7,9 @@
 //! As UTF-8, although the browser posts it in `Shift_JIS`. The worked example is `cmp_a01_no_details` in `tests/vectors/sbps.json`.
 
 use super::config::Config;
-use super::jst;
 use crate::checkout::CheckoutRequest;
 use crate::error::Error;
+use crate::gateways::jst;
 use crate::ledger::ExpectedPayment;
 use crate::redirect::PostForm;
 use crate::sign::{JoinedHash, SigningKeys};

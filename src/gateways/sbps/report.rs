@@ -17,9 +17,9 @@ use http::Method;
 
 use super::status;
 use crate::callback::Callback;
-use crate::charset::{self, RawParams, Reading};
+use crate::charset::{self, Reading};
 use crate::error::VerifyError;
-use crate::form::FormError;
+use crate::form::{FormError, RawParams};
 use crate::gateway::SelfCheckError;
 use crate::payment::{CaptureMode, PaymentStatus};
 use crate::sign::{Joined, JoinedHash, SigningKeys};

@@ -16,7 +16,7 @@ use crate::ledger::ExpectedPayment;
 use crate::money::{Money, MoneyError};
 use crate::payment::GatewayWord;
 use crate::redirect::{Redirect, RedirectUrl};
-use crate::reference::{Environment, GatewayReference, IdempotencyKey};
+use crate::reference::{Environment, GatewayReference, IdempotencyKey, RandomError};
 use crate::transport::{Call, Repeat, RetryAdvice};
 
 /// `POST /v1/checkout/sessions` (sheet section 4).
@@ -214,14 +214,15 @@ impl Call for RetrieveSession {
 pub struct ExpireSession {
     config: Config,
     session: GatewayReference,
-    key: Result<IdempotencyKey, crate::reference::ReferenceError>,
+    key: Result<IdempotencyKey, RandomError>,
     at: SystemTime,
 }
 
 impl ExpireSession {
-    pub(super) fn new(config: &Config, session: &GatewayReference, key: &IdempotencyKey, at: SystemTime) -> Self {
-        // A key of its own, and the same one for every repeat.
-        let key = IdempotencyKey::new(format!("{key}-expire"));
+    pub(super) fn new(config: &Config, session: &GatewayReference, at: SystemTime) -> Self {
+        // One for each call and its repeats. What was answered under a key is answered again for a day, a failure of theirs
+        // as well (sheet section 3), and with one key for all of them the page could not be closed until then.
+        let key = IdempotencyKey::random();
         Self {
             config: config.clone(),
             session: session.clone(),
@@ -237,12 +238,9 @@ impl Call for ExpireSession {
 
     fn request(&self) -> Result<http::Request<Bytes>, Error> {
         let path = format!("/v1/checkout/sessions/{}/expire", path_segment(self.session.as_str()));
-        post(
-            &self.config,
-            &path,
-            String::new(),
-            self.key.as_ref().map_err(|error| Error::from(*error))?,
-        )
+        let key = self.key.as_ref();
+        let key = key.map_err(|_| Error::config("no random key can be made"))?;
+        post(&self.config, &path, String::new(), key)
     }
 
     fn advice(&self, response: &Response<Bytes>) -> RetryAdvice {

@@ -184,8 +184,13 @@ impl StripeBuilder {
                 hint,
             });
         }
-        let endpoint = setup::endpoint(&self.endpoint, environment, "the live API key")?;
-        let pages = setup::pages(&self.pages, environment, "the live API key")?;
+        let place = setup::Place {
+            environment,
+            live: "the live API key",
+            hosts: setup::Hosts::ALIKE,
+        };
+        let endpoint = setup::endpoint(&self.endpoint, &place)?;
+        let pages = setup::pages(&self.pages, &place)?;
         let version_fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         if self.version.len() < 10 || self.version.len() > 40 || !self.version.bytes().all(version_fits) {
             return Err(ConfigError::Bounds {

@@ -31,6 +31,9 @@ const MOST: u64 = 999_999_999_999;
 
 /// What an attempt looks like here, or why the request cannot be one.
 pub(super) fn plan(request: &CheckoutRequest) -> Result<AttemptPlan, RequestError> {
+    if matches!(units(request.total().currency()), Units::Undocumented) {
+        return Err(RequestError::Unsupported("a currency whose decimals it does not name"));
+    }
     for item in request.items() {
         to_wire(item.unit_price())?;
     }
@@ -56,7 +59,7 @@ pub(super) fn plan(request: &CheckoutRequest) -> Result<AttemptPlan, RequestErro
     })
 }
 
-/// Where Stripe's units are not those of ISO 4217 (sheet section 10).
+/// Stripe's units beside those of ISO 4217: two decimals, unless a currency is listed (sheet section 10).
 enum Units {
     /// As in ISO 4217.
     Iso,
@@ -66,6 +69,8 @@ enum Units {
     HundredthsOfWhole,
     /// Thousandths, of which the last digit must be 0. That this still holds is unconfirmed, so it is refused, not rounded.
     ThousandthsEndingInZero,
+    /// Not listed, and not of two decimals in ISO 4217 either: a power of ten too much or too little, so it is refused.
+    Undocumented,
 }
 
 fn units(currency: Currency) -> Units {
@@ -73,7 +78,10 @@ fn units(currency: Currency) -> Units {
         "MGA" => Units::WholeOfHundredths,
         "ISK" | "UGX" => Units::HundredthsOfWhole,
         "BHD" | "JOD" | "KWD" | "OMR" | "TND" => Units::ThousandthsEndingInZero,
-        _ => Units::Iso,
+        "BIF" | "CLP" | "DJF" | "GNF" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "VND" | "VUV" | "XAF" | "XOF"
+        | "XPF" => Units::Iso,
+        _ if currency.exponent() == 2 => Units::Iso,
+        _ => Units::Undocumented,
     }
 }
 
@@ -86,6 +94,7 @@ pub(super) fn to_wire(money: Money) -> Result<u64, MoneyError> {
         Units::HundredthsOfWhole => minor.checked_mul(100).ok_or(MoneyError::Overflow),
         Units::ThousandthsEndingInZero if minor.is_multiple_of(10) => Ok(minor),
         Units::WholeOfHundredths | Units::ThousandthsEndingInZero => Err(MoneyError::Precision),
+        Units::Undocumented => Err(MoneyError::UnknownCurrency),
     }
 }
 
@@ -103,7 +112,7 @@ pub(super) fn from_wire(amount: Option<u64>, currency: Option<&str>) -> Option<M
         Units::WholeOfHundredths => amount.checked_mul(100)?,
         // A fraction that must not be there makes it another amount than any we asked for.
         Units::HundredthsOfWhole if amount.is_multiple_of(100) => amount / 100,
-        Units::HundredthsOfWhole => return None,
+        Units::HundredthsOfWhole | Units::Undocumented => return None,
     };
     Some(Money::new(minor, currency))
 }
@@ -260,7 +269,11 @@ fn charge_news(charge: &wire::Charge<'_>) -> Statement {
     let currency = charge.currency.as_deref();
     Statement {
         subject: Subject::new().with_payment(charge.payment_intent.as_ref().and_then(|intent| reference(intent.id()))),
-        status: after_capture(charge),
+        // News of a refund that tells of none pays nothing: what is true is asked for.
+        status: match after_capture(charge) {
+            PaymentStatus::Captured => PaymentStatus::Unknown,
+            status => status,
+        },
         word: "charge.refunded".to_owned(),
         amount: from_wire(charge.amount, currency),
         refunded: from_wire(charge.amount_refunded, currency),
@@ -297,9 +310,12 @@ pub(super) fn status_event(session: &wire::Session<'_>, config: &Config, at: Sys
     let snapshot = PaymentSnapshot::new(status, GatewayWord::new(&word), at)
         .with_amount(from_wire(session.amount_total, session.currency.as_deref()))
         .with_refunded(refunded);
-    // An answer has no id. The same fact gives the same one, so that asking twice is heard once.
+    // An answer has no id. The same fact gives the same one, so that asking twice is heard once, and another state or sum
+    // another one.
     let word = snapshot.gateway_status.as_str();
-    let fact = format!("{}/{word}/{}", &*session.id, refunded.map_or(0, Money::minor_units));
+    let sum = |money: Option<Money>| money.map_or(0, Money::minor_units);
+    let (amount, refunded) = (sum(snapshot.amount), sum(snapshot.refunded));
+    let fact = format!("{}/{word}/{status}/{amount}/{refunded}", &*session.id);
     let id = EventId::new(format!("ask:{fact}")).ok()?;
     let environment = session.livemode.map_or(other(config.environment), environment);
     let account = config.account.clone();
@@ -339,6 +355,11 @@ fn session_status(session: &wire::Session<'_>, charge: Option<&wire::Charge<'_>>
 
 /// What became of captured money shows on the charge alone.
 fn after_capture(charge: &wire::Charge<'_>) -> PaymentStatus {
+    // More cannot go back than came (sheet section 7: compare with what was captured).
+    let came = charge.amount_captured.or(charge.amount);
+    if charge.amount_refunded.zip(came).is_some_and(|(back, came)| back > came) {
+        return PaymentStatus::Unknown;
+    }
     match charge {
         wire::Charge {
             disputed: Some(true), ..
@@ -428,6 +449,8 @@ mod tests {
             (Some(501), Some("isk")),
             (Some(1), Some("ugx")),
             (Some(u64::MAX), Some("mga")),
+            (Some(500), Some("iqd")),
+            (Some(500), Some("uyi")),
             (Some(500), Some("JPY")),
             (Some(500), Some("jpyx")),
             (Some(500), Some("")),
@@ -435,6 +458,18 @@ mod tests {
             (Some(500), None),
         ] {
             assert_eq!(from_wire(amount, code), None, "{amount:?} {code:?}");
+        }
+    }
+
+    #[test]
+    fn a_currency_of_other_decimals_than_two_is_sent_only_if_it_is_listed() {
+        let refused: Vec<_> = Currency::all()
+            .filter(|currency| to_wire(Money::new(0, *currency)).is_err())
+            .map(|currency| currency.code().to_owned())
+            .collect();
+        assert_eq!(refused, ["UYI", "IQD", "LYD", "CLF", "UYW"]);
+        for code in refused {
+            assert_eq!(from_wire(Some(500), Some(&code.to_lowercase())), None, "{code}");
         }
     }
 

@@ -182,12 +182,7 @@ impl Expire for Stripe {
         at: SystemTime,
     ) -> BoxFuture<'a, Result<Verified<PaymentEvent>, Error>> {
         Box::pin(async move {
-            let call = ExpireSession::new(
-                &self.config,
-                session_of(attempt)?,
-                &attempt.expected.idempotency_key,
-                at,
-            );
+            let call = ExpireSession::new(&self.config, session_of(attempt)?, at);
             self.client()?.ask(&call, &self.config.api_key, at).await
         })
     }
@@ -202,6 +197,9 @@ impl Capture for Stripe {
         _at: SystemTime,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
+            if let Some(part) = amount {
+                attempt.expected.check_part(part)?;
+            }
             let call = CapturePayment::new(&self.config, payment_of(attempt)?, amount, key)?;
             self.client()?.call(&call).await
         })
@@ -232,6 +230,9 @@ impl Refund for Stripe {
         _at: SystemTime,
     ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
         Box::pin(async move {
+            if let Some(part) = amount {
+                attempt.expected.check_part(part)?;
+            }
             let call = CreateRefund::new(&self.config, payment_of(attempt)?, amount, key)?;
             self.client()?.call(&call).await
         })

@@ -350,6 +350,7 @@ pub(super) struct Charge<'a> {
     #[serde(borrow)]
     pub(super) payment_intent: Option<IdOr<'a, Id<'a>>>,
     pub(super) amount: Option<u64>,
+    pub(super) amount_captured: Option<u64>,
     pub(super) amount_refunded: Option<u64>,
     #[serde(borrow)]
     pub(super) currency: Option<Text<'a>>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use http::{Request, Response};
-use kessai::charset::RawParams;
+use kessai::RawParams;
 use kessai::gateways::{komoju, stripe};
 use kessai::sign::SigningKeys;
 use kessai::{Callback, CallbackLimits, GatewayWord, Params, check_name, check_text};

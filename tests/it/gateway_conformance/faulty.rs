@@ -14,9 +14,9 @@ use kessai::ledger::StoredAttempt;
 use kessai::transport::{BoxFuture, CallLimits, Transport, TransportError};
 use kessai::{
     Abilities, Ack, AllowedOrigins, AttemptPlan, Callback, Checkout, CheckoutRequest, Environment, Error, EventId,
-    ExpectedPayment, Gateway, GatewayId, GatewayWord, IdempotencyKey, MerchantAccount, Notification, Outcome,
-    PaymentEvent, PaymentStatus, Received, Redirect, RedirectUrl, ReferenceFormat, RequestError, ReturnHint,
-    SelfCheckError, Subject, Verified, VerifyError, Void,
+    ExpectedPayment, Gateway, GatewayId, GatewayReference, GatewayWord, IdempotencyKey, MerchantAccount, Money,
+    Notification, Outcome, PaymentEvent, PaymentStatus, Received, Redirect, RedirectUrl, ReferenceFormat, Refund,
+    RefundReceipt, RequestError, ReturnHint, SelfCheckError, Subject, Verified, VerifyError, Void,
 };
 
 use super::stripe::{API_KEY, SESSION, StripeBench};
@@ -53,6 +53,7 @@ enum Fault {
     RemembersPaidAfterErrors,
     ListsNothing,
     VoidsWithoutACall,
+    GivesAnythingBack,
     /// The bench gives no reason for what it has not.
     NoReasons,
     /// The bench gives a reason that is none.
@@ -114,6 +115,7 @@ const FAULTS: &[(Fault, &[Case])] = {
         ),
         (F::ListsNothing, &[C::Abilities]),
         (F::VoidsWithoutACall, &[C::Abilities, C::AbilityLost]),
+        (F::GivesAnythingBack, &[C::NoPart]),
         (F::NoReasons, &[C::ForeignCurrency, C::ReturnChanged]),
         (F::BlankReasons, &[C::ForeignCurrency, C::ReturnChanged]),
     ]
@@ -379,6 +381,7 @@ impl Gateway for FaultyGateway {
         match self.fault {
             Fault::ListsNothing => Abilities::none(),
             Fault::VoidsWithoutACall => self.inner.abilities().with_void(self),
+            Fault::GivesAnythingBack => self.inner.abilities().with_refund(self),
             _ => self.inner.abilities(),
         }
     }
@@ -392,6 +395,20 @@ impl Void for FaultyGateway {
         _at: SystemTime,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl Refund for FaultyGateway {
+    fn refund<'a>(
+        &'a self,
+        _attempt: &'a StoredAttempt,
+        _amount: Option<Money>,
+        _key: &'a IdempotencyKey,
+        _at: SystemTime,
+    ) -> BoxFuture<'a, Result<RefundReceipt, Error>> {
+        let reference = GatewayReference::new("re_1").unwrap();
+        let receipt = RefundReceipt::new(reference, GatewayWord::new("succeeded"));
+        Box::pin(std::future::ready(Ok(receipt)))
     }
 }
 

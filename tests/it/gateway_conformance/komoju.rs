@@ -175,7 +175,7 @@ impl Bench for KomojuBench {
                 "slip expired",
                 SIGNING_KEY,
                 &of("payment.expired", "expired", "konbini", 0),
-                &[(S::Expired, money)],
+                &[(S::Unknown, money)],
             )?,
             message(
                 "some of it given back",

@@ -174,6 +174,25 @@ async fn going_back_leaves_the_page_open_and_paying_later_counts() {
 }
 
 #[tokio::test]
+async fn a_page_that_was_left_at_the_bank_ends_and_the_order_is_opened_again() {
+    let store = Store::open().await;
+    let first = store.link(&order("ORD-1")).await;
+    page_of(store.at_page().await.pay(TestCard::AsksForSecure).await.unwrap());
+    // The page lives a day, and the shopper may be at the bank a little longer.
+    for (hours_more, status) in [
+        (23, PaymentStatus::RequiresAction),
+        (1, PaymentStatus::RequiresAction),
+        (2, PaymentStatus::Expired),
+    ] {
+        store.advance(Duration::from_secs(hours_more * 3600));
+        store.sweep().await;
+        assert_eq!(store.status().await, status);
+    }
+    assert_ne!(store.link(&order("ORD-1")).await, first);
+    assert_eq!(store.fulfil_all().await, 0);
+}
+
+#[tokio::test]
 async fn two_windows_on_one_link_pay_once() {
     let store = Store::open().await;
     let page = store.at_page().await;
@@ -286,5 +305,12 @@ async fn a_payment_is_sent_back_by_the_way_that_fits_its_age() {
         assert_eq!(rest.is_ok(), status.is_some(), "{rest:?}");
         let now = store.there().await.status;
         assert_eq!(now.as_deref(), status.or(Some("CAPTURE")));
+        // By whatever word, all of it went back, or a part.
+        let told = store.gmopg.status(&attempt, at).await.unwrap().into_value().snapshot;
+        let wanted = match status {
+            Some(_) => PaymentStatus::Refunded,
+            None => PaymentStatus::PartiallyRefunded,
+        };
+        assert_eq!((told.status, told.amount), (wanted, Some(yen(3960))));
     }
 }

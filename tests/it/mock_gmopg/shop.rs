@@ -139,6 +139,7 @@ pub fn client_of(mock: &MockGmoPg, merchant: &Merchant, store: &str) -> GmoPgBui
     )
     .endpoint(mock.base_url().origin().ascii_serialization())
     .pages([mock.base_url().origin().ascii_serialization()])
+    .partial_refunds()
     .retry(once)
 }
 

@@ -176,7 +176,7 @@ pub fn keys(merchant: &Merchant) -> SigningKeys {
 
 /// A value of a form, as text.
 pub fn field(body: &[u8], name: &str) -> String {
-    let params = kessai::charset::RawParams::parse(body).unwrap();
+    let params = kessai::RawParams::parse(body).unwrap();
     let bytes = params.value(name).unwrap_or_default();
     kessai::charset::decode(bytes, kessai::charset::Reading::Windows31J)
         .unwrap()

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use kessai::charset::{self, RawParams, Reading};
+use kessai::RawParams;
+use kessai::charset::{self, Reading};
 use kessai::ledger::SwitchText;
 use kessai::{
     AllowedOrigins, AttemptReference, ContentDigest, Currency, CustomerReference, Email, Environment, EventId,
@@ -53,7 +54,9 @@ pub fn forms(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let segment = path_segment(text);
         let read: Vec<u8> = percent_decoded(&segment);
-        assert_eq!(read, data, "a path segment is another one");
+        // These two mean something in a path however they are written.
+        let unspeakable = matches!(text, "." | "..");
+        assert_eq!(read == data, !unspeakable, "a path segment is another one");
         assert!(!segment.contains(['/', '?', '#', '\\', '\r', '\n']));
     }
 }

@@ -1,5 +1,6 @@
-//! Times as SBPS writes them: `YYYYMMDDHHMMSS` in Japan, whatever the server's own zone is (sheet, "Create hosted payment").
-//! Japan is nine hours ahead of UTC all year.
+//! Times as Japanese gateways write them: digits of the time in Japan, whatever the server's own zone is (sheets of SBPS and
+//! GMO-PG, "Create hosted payment"). Japan is nine hours ahead of UTC all year.
+#![allow(dead_code, reason = "GMO-PG writes minutes alone, and SBPS seconds alone")]
 
 use std::time::SystemTime;
 
@@ -7,11 +8,18 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The 14 digits of a time. `None` before 1970 and after 9999.
+/// `YYYYMMDDHHMMSS`. `None` before 1970 and after 9999.
 pub(super) fn digits(time: SystemTime) -> Option<String> {
     let time = Timestamp::try_from(time).ok().filter(|time| time.as_second() >= 0)?;
     let digits = time.to_zoned(japan()).strftime("%Y%m%d%H%M%S").to_string();
     (digits.len() == 14).then_some(digits)
+}
+
+/// `YYYYMMDDHHMM`, rounded down: an end that is written so is never later than the one that was meant.
+pub(super) fn minute(time: SystemTime) -> Option<String> {
+    let mut digits = digits(time)?;
+    digits.truncate(12);
+    Some(digits)
 }
 
 /// The time of 14 digits. `None` for anything that no clock in Japan shows.
@@ -56,9 +64,11 @@ mod tests {
         ] {
             assert_eq!(digits(at(seconds)).unwrap(), wanted);
             assert_eq!(time(wanted), Some(at(seconds)));
+            assert_eq!(minute(at(seconds)).unwrap(), wanted[..12]);
         }
         assert_eq!(digits(at(300_000_000_000)), None);
         assert_eq!(digits(UNIX_EPOCH - Duration::from_secs(1)), None);
+        assert_eq!(minute(at(300_000_000_000)), None);
     }
 
     #[test]
