@@ -1,5 +1,5 @@
 //! The Wycheproof vectors for HMAC, against the comparison that every gateway uses: what is whole agrees, and what was cut
-//! short is refused, although the vectors call it valid for those who cut (PAY-20).
+//! short is refused, although the vectors call it valid for those who cut (PAY-19).
 
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 

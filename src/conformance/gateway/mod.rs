@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! `examples/own_gateway.rs` is a whole gateway with its bench.
+//! `examples/own_gateway` is a whole gateway with its bench.
 //!
 //! A case that does not apply is skipped with a written reason ([`Bench::skip`]); a case for which the bench has nothing and
 //! no reason fails. A report in which fewer than thirty messages were refused, or fewer refused than accepted, fails too.
