@@ -1,7 +1,7 @@
 //! The account: what happened when, and whether it is what had to happen.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(crate) struct Account {
     start: Instant,
@@ -37,8 +37,13 @@ impl Account {
         }
     }
 
-    /// Did all of it hold?
-    pub(crate) fn end(&self) -> bool {
+    /// Did all of it hold, and within this time?
+    pub(crate) fn end(&self, within: Duration) -> bool {
+        let took = self.start.elapsed();
+        self.held(
+            took <= within,
+            &format!("it took {} s; it has {} s", took.as_secs(), within.as_secs()),
+        );
         let wrong = *self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = self.start.elapsed().as_secs_f64();
         if wrong == 0 {

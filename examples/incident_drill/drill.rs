@@ -28,6 +28,10 @@ const OPEN_AT_THE_STOP: usize = 20;
 /// After so many paid orders somebody notices something.
 const NOTICED: usize = 280;
 const SHOPPERS: usize = 8;
+/// Within this the stop has to be heard by whoever opens a checkout.
+const STOP_HEARD: Duration = Duration::from_secs(1);
+/// Within this everything has to be over, the search included.
+const WHOLE: Duration = Duration::from_secs(5 * 60);
 /// The operator's. The store knows it only while a command of the operator's runs.
 const CHECKPOINT_KEY: &str = "the checkpoint key, kept by the operator and nobody else";
 const GATEWAYS: [&str; 4] = ["stripe", "komoju", "sbps", "gmopg"];
@@ -159,7 +163,7 @@ pub(crate) async fn run() -> Result<bool, Failure> {
     control(&account, &mut line, &folder.path().join("leaky")).await?;
     stage.gateways.end().await?;
     sink.end().await?;
-    Ok(account.end())
+    Ok(account.end(WHOLE))
 }
 
 /// The same search over a store that takes cards itself.
@@ -270,18 +274,29 @@ impl Stage {
             .ask("stop", json!({"reason": "card numbers may have leaked"}))
             .await?;
         self.stopped.store(true, Ordering::SeqCst);
-        let took = asked.elapsed().as_millis();
+        let took = asked.elapsed();
+        // The shopper's own way tells when it is heard there: orders that are not among those of the drill, four more than there
+        // are cards.
+        let mut refused = usize::from(self.buy(ORDERS).await?.is_none());
+        let heard = asked.elapsed();
         let open = turned["open"].as_u64().unwrap_or_default();
         account.held(
             open >= OPEN_AT_THE_STOP as u64,
             &format!(
-                "stopped after {} paid orders, within {took} ms; {open} open attempts listed",
-                self.done.load(Ordering::SeqCst)
+                "stopped after {} paid orders, within {} ms; {open} open attempts listed",
+                self.done.load(Ordering::SeqCst),
+                took.as_millis()
             ),
         );
-        let mut refused = 0;
-        for order in 0..GATEWAYS.len() {
-            // Orders that are not among those of the drill: four more than there are cards.
+        account.held(
+            refused == 1 && heard <= STOP_HEARD,
+            &format!(
+                "{} ms after the stop was asked for a checkout is refused; it has {} ms",
+                heard.as_millis(),
+                STOP_HEARD.as_millis()
+            ),
+        );
+        for order in 1..GATEWAYS.len() {
             refused += usize::from(self.buy(ORDERS + order).await?.is_none());
         }
         account.held(

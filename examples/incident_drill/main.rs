@@ -3,7 +3,8 @@
 //! and every byte that it sent or received. The same search over a store that takes cards itself must find all of them.
 //!
 //! ```text
-//! cargo run --example incident_drill    under a minute; exits 0 only if all of it held; Linux, for the memory of a process
+//! cargo run --example incident_drill    under a minute; exits 0 only if all of it held, the stop within a second and the whole
+//!                                       within five minutes; Linux, for the memory of a process
 //! ```
 //!
 //! Store, gateways and event sink are processes of their own: this program, in another role.

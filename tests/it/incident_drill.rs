@@ -4,14 +4,13 @@ use std::fs::File;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What the drill may take on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// The drill gives itself five minutes, and fails by itself beyond them.
+const PATIENCE: Duration = Duration::from_secs(6 * 60);
 
 #[test]
 fn the_incident_drill_finds_no_card_in_the_store_and_all_of_them_in_the_leaky_one() {
     if !cfg!(target_os = "linux") {
-        println!("skipped: the memory of a process is searched on Linux only");
-        return;
+        return skip("the memory of a process is searched on Linux only");
     }
     let tests = std::env::current_exe().unwrap();
     let program = tests
@@ -21,8 +20,7 @@ fn the_incident_drill_finds_no_card_in_the_store_and_all_of_them_in_the_leaky_on
         .unwrap()
         .join("examples/incident_drill");
     if !program.is_file() {
-        println!("skipped: the example incident_drill was not built; run `cargo build --examples` first");
-        return;
+        return skip("the example incident_drill was not built; run `cargo build --examples` first");
     }
     let folder = tempfile::tempdir().unwrap();
     let account = folder.path().join("account.txt");
@@ -52,6 +50,7 @@ fn the_incident_drill_finds_no_card_in_the_store_and_all_of_them_in_the_leaky_on
     assert!(status.success(), "{account}");
     for line in [
         "stopped after ",
+        "ms after the stop was asked for a checkout is refused; it has 1000 ms",
         "a new checkout is refused at each gateway",
         "the same byte for byte when repeated",
         "settle nothing by themselves",
@@ -68,8 +67,17 @@ fn the_incident_drill_finds_no_card_in_the_store_and_all_of_them_in_the_leaky_on
         "control: 480 numbers and 480 codes of 480 found in the store's memory",
         "control: 480 numbers and 480 codes of 480 found in its files and logs",
         "control: 480 numbers and 480 codes of 480 found in what it sent and received",
+        "; it has 300 s",
         "All of it held",
     ] {
         assert_eq!(account.matches(line).count(), 1, "{line} in {account}");
     }
+}
+
+fn skip(reason: &str) {
+    println!("skipped: {reason}");
+    assert!(
+        std::env::var_os("KESSAI_CI").is_none_or(|value| value != "1"),
+        "nothing may be skipped here: {reason}"
+    );
 }
