@@ -9,6 +9,8 @@ use quick_xml::events::{BytesStart, Event};
 const MOST_BYTES: usize = 64 * 1024;
 const MOST_LEVELS: usize = 8;
 const MOST_ELEMENTS: usize = 500;
+/// One, on the root; names of a namespace count as well.
+const MOST_ATTRIBUTES: usize = 16;
 
 /// Why a document is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,6 +132,10 @@ fn element(start: &BytesStart<'_>) -> Result<Element, XmlError> {
     let mut attributes = Vec::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|_| XmlError::Malformed)?;
+        // Before the next one is held against all of them.
+        if attributes.len() == MOST_ATTRIBUTES {
+            return Err(XmlError::TooLarge);
+        }
         let value = attribute
             .normalized_value(XmlVersion::Implicit1_0)
             .map_err(|_| XmlError::NotPlain)?;
@@ -201,6 +207,41 @@ mod tests {
         ] {
             assert_eq!(Element::parse(document).err(), Some(why), "{document:.60}");
         }
+    }
+
+    #[test]
+    fn floods_and_parameter_entities_are_refused_or_bounded() {
+        let with = |attributes: String| format!("<r{attributes}><a>1</a></r>");
+        let named = |count: usize| with((0..count).map(|n| format!(" a{n}=\"\"")).collect());
+        let spaces = |count: usize| with((0..count).map(|n| format!(" xmlns:n{n}=\"urn:{n}\"")).collect());
+        assert!(Element::parse(&named(MOST_ATTRIBUTES)).is_ok());
+        // Within the size, and as many as no size would hold.
+        for count in [MOST_ATTRIBUTES + 1, 2_000, 100_000] {
+            assert_eq!(Element::parse(&named(count)).err(), Some(XmlError::TooLarge), "{count}");
+            assert_eq!(
+                Element::parse(&spaces(count)).err(),
+                Some(XmlError::TooLarge),
+                "{count}"
+            );
+        }
+        let below = format!("<r><a{}/></r>", " xmlns:x=\"\"".repeat(2));
+        assert_eq!(
+            Element::parse(&below).err(),
+            Some(XmlError::Malformed),
+            "one name twice"
+        );
+        for document in [
+            "<!DOCTYPE r [<!ENTITY % x SYSTEM \"file:///etc/passwd\"> %x;]><r/>",
+            "<!DOCTYPE r [<!ENTITY % x \"<!ENTITY y 'z'>\"> %x;]><r>&y;</r>",
+            "<!DOCTYPE r PUBLIC \"-//X\" \"http://127.0.0.1:9/x.dtd\"><r/>",
+            "<r><!DOCTYPE s><s/></r>",
+            "<!DOCTYPE l [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;\"><!ENTITY c \"&b;&b;&b;&b;\">]><l>&c;</l>",
+        ] {
+            assert_eq!(Element::parse(document).err(), Some(XmlError::NotPlain), "{document}");
+        }
+        // Outside a document type it is text like any other.
+        let text = Element::parse("<r>%x;</r>").unwrap();
+        assert_eq!(text.leaf(&[]), Some("%x;"));
     }
 
     #[test]
