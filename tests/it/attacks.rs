@@ -2,13 +2,17 @@
 //!
 //! `cargo test --test it attacks -- --nocapture` prints the table and what was refused and accepted.
 
-mod alter;
+pub mod alter;
 mod arena;
+mod desk;
+mod envelope;
 mod fates;
 mod findings;
 mod generators;
+mod orders;
 mod settling;
 mod table;
+mod unheard;
 mod verdicts;
 
 macro_rules! tests {
@@ -41,10 +45,10 @@ macro_rules! gateways {
 
         $(mod $name {
             use super::Gw::$variant as GATEWAY;
-            use super::{fates, findings, generators, verdicts};
+            use super::{desk, envelope, fates, findings, generators, orders, verdicts};
             super::tests! { GATEWAY
                 generators: every_changed_callback_is_refused, every_changed_return_pays_nothing,
-                    every_changed_answer_pays_only_what_was_expected, messages_in_any_order_pay_once,
+                    every_changed_answer_pays_only_what_was_expected, messages_in_any_order_pay_once, contradicting_news_in_any_order_pays_once_at_most,
                     messages_of_another_payment_pay_nothing, messages_of_another_merchant_pay_nothing,
                     a_message_that_comes_again_pays_once, most_of_what_comes_is_refused;
                 fates: messages_of_every_end_are_refused_when_changed, messages_of_every_end_pay_once_or_never_in_any_order,
@@ -53,7 +57,15 @@ macro_rules! gateways {
                     w11_pay_13_a_paid_order_named_for_another_in_the_last_step,
                     w11_pay_23_a_certificate_address_in_the_message, w11_pay_25_a_genuine_payment_of_a_lower_amount,
                     w11_pay_26_the_right_amount_to_the_shoppers_own_account, w11_pay_27_one_payment_for_many_orders,
+                    w11_pay_46_an_order_changed_after_the_redirect,
                     s14_order_id, s14_order_total, s14_currency, s14_merchant_id;
+                desk: pay_10_news_of_an_attempt_that_was_given_up_moves_no_other,
+                    pay_14_a_return_again_late_or_of_another_shows_a_page_and_moves_nothing,
+                    pay_48_money_that_comes_late_or_twice_is_held_and_listed, pay_64_returns_and_sweeps_ask_within_their_bounds,
+                    pay_66_declined_cards_are_told, pay_67_a_stop_stops_checkouts_and_no_evidence,
+                    pay_70_a_sink_that_fails_changes_no_verdict;
+                envelope: pay_57_one_envelope_is_read_in_one_way, pay_57_over_a_socket_the_tag_comes_once_and_whole;
+                orders: changed_answers_to_orders_are_no_success_of_something_else;
                 verdicts: pay_12_a_return_without_a_payment_pays_nothing, pay_17_bad_news_without_proof_changes_nothing,
                     pay_18_a_callback_without_proof_pays_nothing, pay_19_a_tag_that_is_not_whole_proves_nothing,
                     pay_32_another_gateways_messages_pay_nothing,

@@ -7,6 +7,7 @@ mod answers;
 mod disguises;
 mod entries;
 mod flows;
+mod hostile;
 mod outputs;
 mod players;
 mod setup;

@@ -548,3 +548,132 @@ fn height(status: PaymentStatus) -> u8 {
 fn taken(status: PaymentStatus) -> bool {
     (4..=7).contains(&height(status))
 }
+
+/// Keys are rolled while messages come in on every thread (PAY-53): what the gateway signs is taken throughout, by the old key until
+/// its end and by the new one from before its first use, and what the old one signs at its end or later is not.
+#[test]
+fn a_rotation_under_load_refuses_nothing_genuine_and_takes_nothing_expired() {
+    use std::sync::RwLock;
+    use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+    const THREADS: usize = 4;
+    const AT_LEAST: usize = 200;
+    let keys = |text: &str| SigningKeys::from_texts([text]).unwrap();
+    let (old, new) = (
+        "0f3a7c5e19b24d6880aa5c3e71f2d4b69e8c1a07",
+        "70a1c8e96b4d2f17e3c5aa0886d42b91e5c7a3f0",
+    );
+    let end = start() + Duration::from_secs(3600);
+    let rolled = keys(new).and_until(SigningKey::new(old).unwrap(), end);
+    for (name, sent, verifier) in ROLLED {
+        let store = RwLock::new(verifier(keys(old)));
+        let (by_new, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (seconds, done) = (AtomicU64::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    while !over.load(SeqCst) {
+                        // The time first: when it is past the end, the gateway signs with the new key.
+                        let at = start() + Duration::from_secs(seconds.load(SeqCst));
+                        let signed_by = if by_new.load(SeqCst) { new } else { old };
+                        let genuine = sent(&keys(signed_by), at);
+                        let late = sent(&keys(old), at);
+                        let store = store.read().unwrap();
+                        assert!(store(&genuine), "{name}: a genuine message was refused");
+                        assert_eq!(store(&late), at < end, "{name}: the old key at {at:?}");
+                        done.fetch_add(1, SeqCst);
+                    }
+                });
+            }
+            let wait = || {
+                let until = done.load(SeqCst) + AT_LEAST * THREADS;
+                let begun = std::time::Instant::now();
+                while done.load(SeqCst) < until {
+                    assert!(begun.elapsed() < Duration::from_secs(60), "{name}: the threads stopped");
+                    std::thread::yield_now();
+                }
+            };
+            wait();
+            *store.write().unwrap() = verifier(rolled.clone());
+            wait();
+            by_new.store(true, SeqCst);
+            wait();
+            seconds.store(3599, SeqCst);
+            wait();
+            seconds.store(3600, SeqCst);
+            wait();
+            over.store(true, SeqCst);
+        });
+    }
+}
+
+type Verifier = Box<dyn Fn(&Callback) -> bool + Send + Sync>;
+
+/// Each gateway that signs: a message of it, and its check under these keys.
+const ROLLED: [(
+    &str,
+    fn(&SigningKeys, std::time::SystemTime) -> Callback,
+    fn(SigningKeys) -> Verifier,
+); 3] = [
+    (
+        "stripe",
+        |keys, at| posted(&[("stripe-signature", signature_header(keys, at, b"{}"))], "{}", at),
+        |keys| {
+            let key = kessai::ApiKey::new("sk_test_0123456789abcdef").unwrap();
+            let addresses = kessai::Addresses::new("https://shop.example", "/pay/stripe").unwrap();
+            let gateway = Stripe::builder(key, keys, addresses).build().unwrap();
+            Box::new(move |callback| not_for_its_tag(gateway.verify(callback).err()))
+        },
+    ),
+    (
+        "komoju",
+        |keys, at| {
+            let tag = kessai::gateways::komoju::signature_header(keys, b"{}");
+            posted(&[("x-komoju-signature", tag)], "{}", at)
+        },
+        |keys| {
+            let key = kessai::ApiKey::new("sk_test_0123456789").unwrap();
+            let addresses = kessai::Addresses::new("https://shop.example", "/pay/komoju").unwrap();
+            let gateway = kessai::gateways::komoju::Komoju::builder(key, keys, addresses)
+                .build()
+                .unwrap();
+            Box::new(move |callback| not_for_its_tag(gateway.verify(callback).err()))
+        },
+    ),
+    (
+        "sbps",
+        |keys, at| {
+            use kessai::gateways::sbps::{Channel, report_hash};
+            let named = [("merchant_id", "99661"), ("service_id", "001")];
+            let hash = report_hash(keys, Channel::Notification, &named).unwrap();
+            posted(
+                &[],
+                &format!("merchant_id=99661&service_id=001&sps_hashcode={hash}"),
+                at,
+            )
+        },
+        |keys| {
+            use kessai::gateways::sbps::{Channel, Sbps, ShopId};
+            let addresses = kessai::Addresses::new("https://shop.example", "/pay/sbps").unwrap();
+            let shop = ShopId::new("99661", "001").unwrap();
+            let gateway = Sbps::builder(Environment::Sandbox, shop, keys, addresses)
+                .notifications_settle()
+                .build()
+                .unwrap();
+            Box::new(move |callback| not_for_its_tag(gateway.report(callback, Channel::Notification).err()))
+        },
+    ),
+];
+
+fn posted(headers: &[(&'static str, String)], body: &str, at: std::time::SystemTime) -> Callback {
+    let mut request = http::Request::post("/pay/notification");
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    Callback::new(request.body(Bytes::from(body.to_owned())).unwrap(), at).unwrap()
+}
+
+/// An empty message is genuine, and says nothing: it is the tag that counts here.
+fn not_for_its_tag(refused: Option<VerifyError>) -> bool {
+    matches!(refused, None | Some(VerifyError::Payload(_) | VerifyError::Missing(_)))
+}

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use kessai::gateways::gmopg::GmoPg;
 use kessai::gateways::komoju::Komoju;
+use kessai::gateways::stripe::Stripe;
 use kessai::ledger::rules::AskTimes;
 use kessai::ledgers::MemoryLedger;
 use kessai::mock::gmopg::MockGmoPg;
 use kessai::mock::komoju::MockKomoju;
+use kessai::mock::stripe::MockStripe;
 use kessai::mock::{Clock, TestCard, gmopg, komoju};
 use kessai::sign::SigningKeys;
 use kessai::transport::RetryPolicy;
@@ -16,7 +18,7 @@ use kessai::{
     SweepPolicy,
 };
 
-use crate::support::{order, start};
+use crate::support::{SIGNING_SECRET, order, start};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const MINUTES: Duration = Duration::from_secs(3 * 60);
@@ -26,6 +28,7 @@ struct Deaf {
     clock: Clock,
     gmopg: MockGmoPg,
     komoju: MockKomoju,
+    stripe: MockStripe,
     cashier: Cashier,
 }
 
@@ -44,6 +47,7 @@ impl Deaf {
         let clock = Clock::stopped_at(start());
         let gmopg = MockGmoPg::builder().clock(clock.clone()).start().unwrap();
         let komoju = MockKomoju::builder().clock(clock.clone()).start().unwrap();
+        let stripe = MockStripe::builder().clock(clock.clone()).start().unwrap();
         let mut once = RetryPolicy::default();
         once.tries = 1;
         let origin = gmopg.base_url().origin().ascii_serialization();
@@ -73,9 +77,20 @@ impl Deaf {
         .retry(once)
         .build()
         .unwrap();
+        let third = Stripe::builder(
+            ApiKey::new(stripe.merchant().api_key()).unwrap(),
+            SigningKeys::from_texts([SIGNING_SECRET]).unwrap(),
+            addresses("/pay/stripe"),
+        )
+        .endpoint(stripe.base_url().as_str())
+        .pages([stripe.base_url().origin().ascii_serialization()])
+        .retry(once)
+        .build()
+        .unwrap();
         let cashier = Cashier::builder(MemoryLedger::new())
             .gateway(first)
             .gateway(second)
+            .gateway(third)
             .clock(clock.clone())
             .ask_times(AskTimes::default())
             .build()
@@ -84,6 +99,7 @@ impl Deaf {
             clock,
             gmopg,
             komoju,
+            stripe,
             cashier,
         }
     }
@@ -108,7 +124,11 @@ impl Deaf {
                 Does::Leaves => {}
             }
         } else {
-            let page = self.komoju.shopper().open(url.as_str()).await.unwrap();
+            let page = if *gateway == GatewayId::KOMOJU {
+                self.komoju.shopper().open(url.as_str()).await.unwrap()
+            } else {
+                self.stripe.shopper().open(url.as_str()).await.unwrap()
+            };
             match does {
                 Does::Pays | Does::IsDeclined => drop(page.pay(card).await.unwrap()),
                 Does::PaysDaysLater | Does::NeverPays => drop(page.pay_later(later).await.unwrap()),
@@ -122,7 +142,9 @@ impl Deaf {
         let gmopg = self.gmopg.merchant().requests();
         let gmopg = gmopg.iter().filter(|request| asked(&request.call)).count();
         let komoju = self.komoju.merchant().requests();
-        gmopg + komoju.iter().filter(|request| request.method == "GET").count()
+        let komoju = komoju.iter().filter(|request| request.method == "GET").count();
+        let stripe = self.stripe.merchant().requests();
+        gmopg + komoju + stripe.iter().filter(|request| request.method == "GET").count()
     }
 
     async fn status(&self, name: &str) -> PaymentStatus {
@@ -145,7 +167,7 @@ impl Deaf {
 #[tokio::test]
 async fn after_a_week_without_any_message_the_store_equals_the_gateways_and_asked_little() {
     let store = Deaf::open();
-    let gateways = [GatewayId::GMOPG, GatewayId::KOMOJU];
+    let gateways = [GatewayId::GMOPG, GatewayId::KOMOJU, GatewayId::STRIPE];
     let all = [
         Does::Pays,
         Does::IsDeclined,
@@ -194,9 +216,9 @@ async fn after_a_week_without_any_message_the_store_equals_the_gateways_and_aske
     }
     paid.sort();
     assert_eq!(store.fulfil_all().await, paid);
-    // By the hour it would be more than 5,000. A question to GMO-PG is asked once for each method.
+    // By the hour it would be more than 7,500. A question to GMO-PG is asked once for each method.
     let questions = store.questions();
-    assert!(questions < 700, "{questions}");
+    assert!(questions < 900, "{questions}");
     // Nothing is asked about what is over.
     store.clock.advance(HOUR * 48);
     assert_eq!(store.cashier.sweep(&SweepPolicy::default()).await.unwrap().asked, 0);

@@ -15,10 +15,11 @@ use http::{HeaderMap, Method, Request, Response};
 use kessai::ledger::{Ledger, Opened, StoredAttempt};
 use kessai::ledgers::MemoryLedger;
 use kessai::mock::Clock;
+use kessai::security_event::SecurityPolicy;
 use kessai::transport::{BoxFuture, CallLimits, HttpTransport, Transport, TransportError, TransportErrorKind};
 use kessai::{
-    Callback, Cashier, CheckoutRequest, ExpectedPayment, Gateway, MerchantReference, PaymentStatus, Redirect,
-    ReturnPage, Standing, SweepPolicy,
+    Callback, Cashier, CheckoutRequest, ExpectedPayment, Gateway, MerchantReference, PaymentStatus, PostForm, Redirect,
+    ReturnPage, SecuritySink, Standing, SweepPolicy,
 };
 
 use super::Gw;
@@ -67,6 +68,12 @@ pub trait Played: Send + Sync {
 
     fn quiet(&self) -> BoxFuture<'_, ()>;
 
+    /// Does the gateway show a page for this form with these fields changed? Only where there is a form.
+    fn takes<'a>(&'a self, form: &'a PostForm, changed: &'a [(&'a str, &'a str)]) -> BoxFuture<'a, bool> {
+        let _ = (form, changed);
+        unreachable!("a link was expected")
+    }
+
     /// The words that say "taken", for a store that takes anything.
     fn taken(&self) -> &'static str;
 
@@ -83,11 +90,21 @@ pub enum Hangs {
     OnItsValue,
 }
 
-fn played(gateway: Gw, settles: bool) -> Box<dyn Played> {
+/// How the store is set up, where there is a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    Usual,
+    /// Without anybody to ask: a callback alone settles a payment.
+    Settles,
+    /// What is authorized is captured by an order of its own.
+    OnDemand,
+}
+
+fn played(gateway: Gw, set: Set) -> Box<dyn Played> {
     match gateway {
         Gw::Stripe => Box::new(stripe::open()),
         Gw::Komoju => Box::new(komoju::open()),
-        Gw::Sbps => Box::new(sbps::open(settles)),
+        Gw::Sbps => Box::new(sbps::open(set)),
         Gw::Gmopg => Box::new(gmopg::open()),
     }
 }
@@ -134,16 +151,22 @@ pub struct Arena {
 
 impl Arena {
     pub async fn open(gateway: Gw) -> Self {
-        Self::open_as(gateway, false).await
+        Self::open_as(gateway, Set::Usual).await
     }
 
     /// At the one gateway that a store can use without anybody to ask.
     pub async fn settling() -> Self {
-        Self::open_as(Gw::Sbps, true).await
+        Self::open_as(Gw::Sbps, Set::Settles).await
     }
 
-    async fn open_as(gateway: Gw, settles: bool) -> Self {
-        let played = played(gateway, settles);
+    /// For payments that are authorized first.
+    pub async fn on_demand(gateway: Gw) -> Self {
+        Self::open_as(gateway, Set::OnDemand).await
+    }
+
+    async fn open_as(gateway: Gw, set: Set) -> Self {
+        let played = played(gateway, set);
+        let settles = set == Set::Settles;
         let (sent, loot) = (PostBox::open(played.taken()).await, PostBox::open(played.taken()).await);
         let wire = Wire::new();
         let store = played.client(Whose::Store, &sent.address, wire.clone());
@@ -178,6 +201,11 @@ impl Arena {
             Gw::Sbps => Verdict::News,
             Gw::Gmopg => Verdict::Nothing,
         }
+    }
+
+    /// Is this the answer that nonsense gets?
+    pub fn is_refusal(&self, status: u16, body: &Bytes) -> bool {
+        (status, body) == (self.refusal.0, &self.refusal.1)
     }
 
     pub fn path(&self, what: &str) -> String {
@@ -324,22 +352,22 @@ impl Arena {
 
     /// A store that has written these attempts down, and heard nothing since.
     pub async fn cell(&self, pages: &[&Open]) -> Cell<'_> {
-        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+        let cell = self.told(Nobody, SecurityPolicy::default());
         for page in pages {
-            let expected = &page.attempt.expected;
-            let _ = ledger.expect(expected).await.unwrap();
-            if let Some(opened) = &page.opened {
-                let _ = ledger
-                    .opened(&expected.attempt, opened, expected.created_at)
-                    .await
-                    .unwrap();
-            }
+            cell.writes(page).await;
         }
+        cell
+    }
+
+    /// A store that tells this sink what happens, and has written nothing down.
+    pub fn told(&self, sink: impl SecuritySink, policy: SecurityPolicy) -> Cell<'_> {
+        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
         let clock = Clock::stopped_at(self.clock.now());
         let cashier = Cashier::builder_over(ledger)
             .shared_gateway(Arc::clone(&self.store))
             .clock(clock.clone())
-            .security_sink(Nobody)
+            .security_sink(sink)
+            .security_policy(policy)
             .build()
             .unwrap();
         Cell {
@@ -415,6 +443,18 @@ struct Picture {
 }
 
 impl Cell<'_> {
+    /// Writes an attempt down, and its page if one was opened.
+    pub async fn writes(&self, page: &Open) {
+        let (ledger, expected) = (self.cashier.ledger(), &page.attempt.expected);
+        let _ = ledger.expect(expected).await.unwrap();
+        if let Some(opened) = &page.opened {
+            let _ = ledger
+                .opened(&expected.attempt, opened, expected.created_at)
+                .await
+                .unwrap();
+        }
+    }
+
     /// Hands a callback in and gives the bare reply.
     pub async fn reply(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let Ok(callback) = Callback::new(request.clone(), self.clock.now()) else {
@@ -427,7 +467,7 @@ impl Cell<'_> {
     pub async fn callback(&self, request: &Request<Bytes>) -> Verdict {
         let before = self.picture().await;
         let reply = self.reply(request).await;
-        let refused = (reply.status().as_u16(), reply.body()) == (self.arena.refusal.0, &self.arena.refusal.1);
+        let refused = self.arena.is_refusal(reply.status().as_u16(), reply.body());
         self.verdict(&before, refused).await
     }
 

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request};
-use kessai::{Callback, CheckoutRequest, Currency, ExpectedPayment, MerchantReference, Money, Redirect};
+use kessai::{Callback, CheckoutRequest, Currency, ExpectedPayment, LineItem, MerchantReference, Money, Redirect};
 
 use super::Gw;
 use super::arena::{Arena, Cell, Open, Paid, Verdict};
-use super::generators::with_body;
+use super::generators::{replaced, with_body};
+use super::verdicts::{tag_of, with_tag};
+use crate::support::yen;
 
 const PRICE: u64 = 1776;
 
@@ -61,20 +63,12 @@ pub async fn w11_pay_01_a_price_chosen_in_the_browser(gateway: Gw) {
             assert!(url.query_pairs().all(|(_, value)| value != PRICE.to_string()), "{url}");
         }
         Redirect::Post(form) => {
-            let fields: Vec<_> = form
-                .fields()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect();
-            assert!(
-                fields
-                    .iter()
-                    .any(|(name, value)| name == "amount" && *value == PRICE.to_string())
-            );
-            assert!(
-                fields
-                    .iter()
-                    .any(|(name, value)| name == "sps_hashcode" && value.len() == 40)
-            );
+            let fields: Vec<_> = form.fields().collect();
+            assert!(fields.contains(&("amount", &PRICE.to_string())));
+            // The gateway refuses the form with a lower price under the hash of ours, and takes it as it was.
+            assert!(!arena.played.takes(form, &[("amount", &(PRICE / 10).to_string())]).await);
+            assert!(!arena.played.takes(form, &[("item_name", "x")]).await);
+            assert!(arena.played.takes(form, &[]).await);
         }
     }
     // And if a gateway took the lower price all the same: a tenth was really paid.
@@ -116,9 +110,13 @@ pub async fn w11_pay_07_a_return_address_chosen_in_the_browser(gateway: Gw) {
     let page = cell.page(&hostile).await.unwrap();
     let onward = page.see_other.expect("a POST is turned into a GET");
     let location = onward.headers()["location"].to_str().unwrap().to_owned();
-    assert!(
-        location.starts_with(&format!("{}?", arena.path("return"))),
-        "{location}"
+    let expected = &paid.attempt().expected;
+    let (attempt, token) = (expected.attempt.as_str(), expected.return_token.as_str());
+    assert_eq!(onward.status(), 303);
+    assert_eq!(
+        location,
+        format!("{}?attempt={attempt}&state={token}", arena.path("return")),
+        "our own two values and nothing else (PAY-09)"
     );
     assert!(!format!("{onward:?}{location}").contains("evil"));
     for callback in &paid.callbacks {
@@ -234,12 +232,14 @@ pub async fn s14_currency(gateway: Gw) {
         .total(Money::new(PRICE, Currency::USD))
         .build()
         .unwrap();
+    let planned = ExpectedPayment::plan(&*arena.store, &request, arena.clock.now());
+    if matches!(gateway, Gw::Sbps | Gw::Gmopg) {
+        let refused = planned.err().expect("it takes yen only");
+        assert!(refused.to_string().contains("another currency"), "{refused}");
+        return another_currency_in_a_message(&arena).await;
+    }
+    let mut expected = planned.unwrap();
     let victim = arena.planned("EC-1", PRICE);
-    let Ok(mut expected) = ExpectedPayment::plan(&*arena.store, &request, arena.clock.now()) else {
-        // It takes yen only: there is no page in another currency. A currency in an answer is changed by the generators.
-        assert!(matches!(gateway, Gw::Sbps | Gw::Gmopg | Gw::Komoju));
-        return;
-    };
     expected.attempt = victim.attempt.expected.attempt.clone();
     expected.return_token = victim.attempt.expected.return_token.clone();
     let page = arena.page_of(expected, &request).await;
@@ -249,8 +249,97 @@ pub async fn s14_currency(gateway: Gw) {
     assert!(never_pays(&arena, &cell, &victim, &paid).await, "nobody would see it");
 }
 
+/// A payment that is genuine but for a currency that is named beside it, by the notification and by the answer to a question.
+async fn another_currency_in_a_message(arena: &Arena) {
+    let paid = arena.buy("EC-2", PRICE).await;
+    arena.wire.answers(&paid.answers);
+    assert_eq!(arena.asking(&paid).await.sweep().await, Verdict::Paid, "in yen it pays");
+    for currency in ["USD", "JPY", "jpn"] {
+        for callback in &paid.callbacks {
+            let cell = arena.cell(&[&paid.page]).await;
+            arena.wire.cut();
+            let verdict = cell.callback(&in_currency(callback, currency)).await;
+            if arena.gateway == Gw::Gmopg {
+                assert_eq!(verdict, Verdict::Refused, "{currency}");
+                continue;
+            }
+            // This one has no such field in its documents, and no hash covers it: it is read by nobody, and the money is yen.
+            assert_eq!(verdict, arena.told_of_money(), "{currency}");
+            arena.wire.answers(&paid.answers);
+            assert_eq!(cell.sweep().await, Verdict::Paid);
+            let right = cell.cashier.next_fulfilment().await.unwrap().unwrap();
+            assert_eq!(right.amount, yen(PRICE), "{currency}");
+        }
+        if arena.gateway == Gw::Gmopg {
+            let mut answers = paid.answers.clone();
+            for (_, answer) in &mut answers.0 {
+                let body = String::from_utf8_lossy(answer.body()).replace("Currency=JPN", "");
+                *answer.body_mut() = Bytes::from(format!("{body}&Currency={currency}"));
+            }
+            arena.wire.answers(&answers);
+            let cell = arena.asking(&paid).await;
+            assert!(cell.sweep().await.is_negative(), "{currency}");
+            assert!(!cell.is_due(paid.attempt()).await);
+        }
+    }
+}
+
+fn in_currency(callback: &Request<Bytes>, currency: &str) -> Request<Bytes> {
+    let body = String::from_utf8_lossy(callback.body()).replace("Currency=JPN&", "");
+    with_body(callback, format!("{body}&Currency={currency}").as_bytes())
+}
+
+/// Paid genuinely, with the name of another order put where the message names its own.
 pub async fn s14_order_id(gateway: Gw) {
-    w11_pay_13_a_paid_order_named_for_another_in_the_last_step(gateway).await;
+    let arena = Arena::open(gateway).await;
+    let cheap = arena.buy("EC-CHEAP", PRICE).await;
+    let victim = arena.page("EC-DEAR", PRICE).await;
+    let (own, other) = (cheap.attempt(), &victim.attempt);
+    let names = [
+        (own.expected.order.as_str(), other.expected.order.as_str()),
+        (own.reference().as_str(), other.reference().as_str()),
+    ];
+    let mut tried = 0;
+    for callback in &cheap.callbacks {
+        for (own, other) in names {
+            let renamed = replaced(callback, own, other);
+            if renamed.body() == callback.body() {
+                continue;
+            }
+            tried += 1;
+            let cell = arena.cell(&[&victim, &cheap.page]).await;
+            arena.wire.live();
+            let verdict = cell.callback(&renamed).await;
+            // What is signed is refused. An unsigned message is a hint about the order that it names, which was not paid.
+            if gateway == Gw::Gmopg {
+                assert_eq!(verdict, Verdict::Nothing, "{own}");
+            } else {
+                assert_eq!(verdict, Verdict::Refused, "{own}");
+            }
+            let _ = cell.sweep().await;
+            assert!(!cell.is_due(&victim.attempt).await, "{own}");
+        }
+    }
+    assert!(tried > 0, "no message names an order");
+    // The answer to a question about one order, naming another.
+    for (own, other) in names {
+        let mut answers = cheap.answers.clone();
+        for (_, answer) in &mut answers.0 {
+            let body = String::from_utf8_lossy(answer.body()).replace(own, other);
+            *answer.body_mut() = Bytes::from(body);
+        }
+        let same = answers.0.iter().zip(&cheap.answers.0);
+        if same.into_iter().all(|(one, other)| one.1.body() == other.1.body()) {
+            continue;
+        }
+        arena.wire.answers(&answers);
+        let cell = arena.asking(&cheap).await;
+        let verdict = cell.sweep().await;
+        if own == cheap.attempt().reference().as_str() {
+            assert!(verdict.is_negative(), "{own}: {verdict:?}");
+        }
+        assert!(cell.fulfil().await.iter().all(|order| order != "EC-DEAR"));
+    }
 }
 
 pub async fn w11_pay_26_the_right_amount_to_the_shoppers_own_account(gateway: Gw) {
@@ -274,8 +363,95 @@ pub async fn w11_pay_26_the_right_amount_to_the_shoppers_own_account(gateway: Gw
     }
 }
 
+/// A genuine message of the store's own payment, with the thief's account where it names the store's, and the thief's with the store's:
+/// the value itself counts, also where the rest is right.
 pub async fn s14_merchant_id(gateway: Gw) {
-    w11_pay_26_the_right_amount_to_the_shoppers_own_account(gateway).await;
+    let arena = Arena::open(gateway).await;
+    let paid = arena.buy("EC-1", PRICE).await;
+    let (callbacks, _) = arena.steal(paid.attempt()).await;
+    let (own, his) = (arena.store.account().as_str(), arena.thief.account().as_str());
+    arena.wire.cut();
+    let mut changed = Vec::new();
+    if matches!(gateway, Gw::Sbps | Gw::Gmopg) {
+        // Named in the message. One account of two numbers is two fields.
+        let parts = |account: &str| -> Vec<String> { account.split('-').map(str::to_owned).collect() };
+        for (messages, from, to) in [(&paid.callbacks, own, his), (&callbacks, his, own)] {
+            for message in messages {
+                let named = parts(from).into_iter().zip(parts(to));
+                let renamed = named.fold(message.clone(), |message, (from, to)| replaced(&message, &from, &to));
+                assert_ne!(renamed.body(), message.body(), "it names {from}");
+                changed.push((renamed, to == own));
+            }
+        }
+    } else {
+        // Named by the key alone: each message under the tag of the other's.
+        assert!(
+            paid.callbacks
+                .iter()
+                .zip(&callbacks)
+                .all(|(own, his)| own.body() != his.body())
+        );
+        for (own, his) in paid.callbacks.iter().zip(&callbacks) {
+            changed.push((with_tag(own, &tag_of(his)), false));
+            changed.push((with_tag(his, &tag_of(own)), false));
+        }
+    }
+    assert!(changed.len() >= 2);
+    for (message, ours) in changed {
+        let cell = arena.cell(&[&paid.page]).await;
+        let verdict = cell.callback(&message).await;
+        // Unsigned, under the store's own number: a hint like any other, and nothing is believed of it.
+        if gateway == Gw::Gmopg && ours {
+            assert_eq!(verdict, Verdict::Nothing);
+        } else {
+            assert_eq!(verdict, Verdict::Refused, "{:?}", message.body());
+        }
+        assert!(!cell.is_due(paid.attempt()).await);
+    }
+}
+
+/// The basket is changed while the shopper is on the payment page, and changed back (PAY-46).
+pub async fn w11_pay_46_an_order_changed_after_the_redirect(gateway: Gw) {
+    let arena = Arena::open(gateway).await;
+    let basket = |quantity: u32| {
+        CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
+            .item(LineItem::new("Sencha", yen(PRICE / 2), quantity).unwrap())
+            .build()
+            .unwrap()
+    };
+    let sold = basket(2);
+    let expected = ExpectedPayment::plan(&*arena.store, &sold, arena.clock.now()).unwrap();
+    let page = arena.page_of(expected, &sold).await;
+    let paid = arena.pay(page).await;
+    for way in ["callback", "return", "sweep"] {
+        arena.wire.answers(&paid.answers);
+        let cell = arena.asking(&paid).await;
+        let _ = match way {
+            "callback" => {
+                for callback in &paid.callbacks {
+                    let _ = cell.callback(callback).await;
+                }
+                // Where a message is a reason to ask and no more, it is asked.
+                cell.sweep().await
+            }
+            "return" => cell.back(&paid.back).await,
+            _ => cell.sweep().await,
+        };
+        let right = cell.cashier.next_fulfilment().await.unwrap().expect(way);
+        // What was paid for is what was sold, whatever the order has become. The store compares before it ships: the order as it
+        // stands now is held, and the same order restored is accepted.
+        assert_eq!(
+            (right.content.clone(), right.amount),
+            (sold.content(), yen(PRICE)),
+            "{way}"
+        );
+        assert_ne!(basket(20).content(), right.content, "{way}");
+        let other = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap())
+            .item(LineItem::new("Gyokuro", yen(PRICE / 2), 2).unwrap());
+        assert_ne!(other.build().unwrap().content(), right.content, "the same price, {way}");
+        assert_eq!(basket(2).content(), right.content, "{way}");
+        assert!(right.done().await.unwrap());
+    }
 }
 
 pub async fn w11_pay_27_one_payment_for_many_orders(gateway: Gw) {

@@ -2,12 +2,14 @@
 //! there is nothing to show.
 
 mod rows;
+mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
 use self::rows::ROWS;
+use self::runs::runs_at;
 use super::Gw;
 
 /// What stands in a cell.
@@ -86,8 +88,17 @@ fn is_in_the_library(name: &str) -> bool {
     })
 }
 
-fn expand(name: &str, gateway: Gw) -> String {
-    name.replace("{gw}", gateway.name())
+/// The tests of a cell that run there: what one gateway's test shows, it shows of that one.
+fn here(names: &[&str], gateway: Gw, column: char) -> Vec<String> {
+    let names = names.iter().map(|name| name.replace("{gw}", gateway.name()));
+    names
+        .filter(|name| runs_at(name, gateway, column) != Some(false))
+        .collect()
+}
+
+/// Tests that a reason names, between backticks.
+fn named_in(reason: &str) -> impl Iterator<Item = &str> {
+    reason.split('`').skip(1).step_by(2).filter(|name| name.contains("::"))
 }
 
 #[test]
@@ -104,13 +115,19 @@ fn every_cell_is_filled_once_and_every_test_in_it_exists() {
                 if words < 8 || !reason.ends_with('.') {
                     wrong.push(format!("{at}: \"{reason}\" is no reason"));
                 }
+                for name in named_in(reason).filter(|name| !tests.contains(*name)) {
+                    wrong.push(format!("{at}: there is no test {name}"));
+                }
             }
             Cell::Shown(names) => {
+                let names = here(names, *gateway, *column);
                 if names.is_empty() {
-                    wrong.push(format!("{at} names no test"));
+                    wrong.push(format!("{at} names no test that runs there"));
                 }
-                for name in *names {
-                    let name = expand(name, *gateway);
+                for name in names {
+                    if runs_at(&name, *gateway, *column).is_none() {
+                        wrong.push(format!("nobody says at which gateways {name} runs"));
+                    }
                     let there = match name.strip_prefix("lib::") {
                         Some(inside) => is_in_the_library(inside),
                         None => tests.contains(&name),
@@ -188,8 +205,8 @@ fn the_table_is_printed_with_its_counts() {
         }
         let own = table.iter().filter(|(at, _)| at.0 == *gateway);
         let named: BTreeSet<String> = own
-            .filter_map(|(_, cell)| match cell {
-                Cell::Shown(names) => Some(names.iter().map(|name| expand(name, *gateway))),
+            .filter_map(|(at, cell)| match cell {
+                Cell::Shown(names) => Some(here(names, *gateway, at.1)),
                 Cell::NotHere(_) => None,
             })
             .flatten()

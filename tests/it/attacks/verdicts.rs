@@ -47,6 +47,9 @@ pub async fn pay_12_a_return_without_a_payment_pays_nothing(gateway: Gw) {
             // The same browser again, at once: no second question.
             let _ = cell.page(&request).await;
             assert_eq!(arena.wire.asked(), asked, "{more}");
+            // Nor does the sweep find anything that was not paid.
+            assert_ne!(cell.sweep().await, Verdict::Paid, "{more}");
+            assert!(!cell.is_due(&page.attempt).await, "{more}");
         }
     }
 }
@@ -275,7 +278,20 @@ pub async fn pay_40_refusals_look_alike(gateway: Gw) {
         with_body(callback, b"<a/>"),
         with_body(callback, &[b'['; 1_000]),
         with_body(callback, b"a=1&a=2"),
+        with_body(callback, &[b'a'; 70_000]),
     ];
+    for method in [http::Method::PUT, http::Method::HEAD] {
+        let mut other = callback.clone();
+        *other.method_mut() = method;
+        requests.push(other);
+    }
+    for encoding in ["gzip", "br"] {
+        let mut other = callback.clone();
+        other
+            .headers_mut()
+            .insert("content-encoding", HeaderValue::from_static(encoding));
+        requests.push(other);
+    }
     if gateway != Gw::Gmopg {
         let tag = tag_of(callback);
         requests.push(without_tag(callback));
@@ -283,6 +299,13 @@ pub async fn pay_40_refusals_look_alike(gateway: Gw) {
         requests.push(with_tag(callback, b""));
         requests.push(with_body(callback, &[callback.body(), b"0".as_slice()].concat()));
     }
+    // Of another merchant, genuinely signed or as genuinely unsigned.
+    requests.extend(arena.steal(paid.attempt()).await.0);
+    arena.wire.cut();
+    // What is too large or compressed does not even reach the desk: it is refused by its size or its encoding, which the sender knows.
+    let before = requests.len();
+    requests.retain(|request| kessai::Callback::new(request.clone(), cell.clock.now()).is_ok());
+    assert_eq!(before - requests.len(), 3);
     let mut replies = BTreeSet::new();
     for request in &requests {
         let reply = cell.reply(request).await;
@@ -301,7 +324,7 @@ pub async fn pay_40_refusals_look_alike(gateway: Gw) {
         (status, &body),
         "a genuine one is answered otherwise"
     );
-    assert!(requests.len() >= 7);
+    assert!(requests.len() >= 10, "{}", requests.len());
 }
 
 pub async fn pay_41_a_message_cannot_change_a_setting(gateway: Gw) {
@@ -459,12 +482,12 @@ async fn pay_39_gmopg_an_unsigned_notification_is_asked_about_before_anything_is
     hint_then_question(Gw::Gmopg).await;
 }
 
-fn signature_header(message: &Request<Bytes>) -> Option<http::HeaderName> {
+pub fn signature_header(message: &Request<Bytes>) -> Option<http::HeaderName> {
     let mut names = message.headers().keys();
     names.find(|name| name.as_str().contains("signature")).cloned()
 }
 
-fn tag_of(message: &Request<Bytes>) -> Vec<u8> {
+pub fn tag_of(message: &Request<Bytes>) -> Vec<u8> {
     if let Some(name) = signature_header(message) {
         let value = message.headers()[name].as_bytes();
         // What follows the tag is of a scheme that proves nothing here (`v0`), and nobody reads it.
@@ -476,7 +499,7 @@ fn tag_of(message: &Request<Bytes>) -> Vec<u8> {
     field.value(message.body()).to_vec()
 }
 
-fn with_tag(message: &Request<Bytes>, tag: &[u8]) -> Request<Bytes> {
+pub fn with_tag(message: &Request<Bytes>, tag: &[u8]) -> Request<Bytes> {
     if let Some(name) = signature_header(message) {
         let mut changed = message.clone();
         changed

@@ -52,7 +52,7 @@ fn complaints(text: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Every call that the gateway can be made to send about an attempt.
-async fn call_all(stage: &Stage, attempt: &StoredAttempt, answer: &Answer, outputs: &mut Outputs) -> usize {
+pub async fn call_all(stage: &Stage, attempt: &StoredAttempt, answer: &Answer, outputs: &mut Outputs) -> usize {
     let (gateway, script, at) = (&stage.gateway, &stage.script, start());
     let key = IdempotencyKey::new("kessai-0123456789abcdef0123456789").unwrap();
     let can = gateway.abilities();
@@ -169,7 +169,7 @@ async fn no_error_answer_of_any_gateway_brings_a_secret_or_a_card_into_an_error(
 }
 
 /// Each answer with one text in it replaced, of those that are read as words.
-fn tampered(answer: &Answer, text: &str, ids_too: bool) -> Vec<Answer> {
+pub fn tampered(answer: &Answer, text: &str, ids_too: bool) -> Vec<Answer> {
     let is_id = |name: &str| {
         let name = name.to_ascii_lowercase();
         [

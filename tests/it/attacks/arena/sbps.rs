@@ -10,22 +10,24 @@ use kessai::mock::Clock;
 use kessai::mock::sbps::{Landed, Merchant, MockSbps, TestCard};
 use kessai::sign::SigningKeys;
 use kessai::transport::BoxFuture;
-use kessai::{Addresses, ApiKey, Environment, Gateway, Redirect};
+use kessai::{Addresses, ApiKey, CaptureMode, Environment, Gateway, PostForm, Redirect};
 
-use super::{Fate, Hangs, Open, Played, Whose, Wire, brought_back, clock, once};
+use super::{Fate, Hangs, Open, Played, Set, Whose, Wire, brought_back, clock, once};
 use crate::support::inbox::PATIENCE;
 
 struct Play {
     mock: MockSbps,
     thief: Merchant,
-    /// Without the API, so that nobody can be asked, and a notification settles a payment by itself.
-    settles: bool,
+    set: Set,
 }
 
-pub fn open(settles: bool) -> impl Played {
+pub fn open(set: Set) -> impl Played {
     let mock = MockSbps::builder().clock(clock()).start().unwrap();
     let thief = mock.open_merchant("Thief");
-    Play { mock, thief, settles }
+    if set == Set::OnDemand {
+        mock.merchant().sell_on_demand();
+    }
+    Play { mock, thief, set }
 }
 
 impl Play {
@@ -52,7 +54,8 @@ impl Played for Play {
         )
         .methods(["credit3d2", "webcvs"])
         .form_url(self.mock.form_url());
-        if self.settles {
+        // Without the API nobody can be asked, and a notification settles a payment by itself.
+        if self.set == Set::Settles {
             return Arc::new(client.notifications_settle().build().unwrap());
         }
         let client = client
@@ -60,6 +63,10 @@ impl Played for Play {
             .api_endpoint(self.mock.api_url())
             .transport(Arc::new(wire))
             .retry(once());
+        let client = match self.set {
+            Set::OnDemand => client.capture(CaptureMode::Manual),
+            Set::Usual | Set::Settles => client,
+        };
         Arc::new(client.build().unwrap())
     }
 
@@ -102,6 +109,19 @@ impl Played for Play {
 
     fn quiet(&self) -> BoxFuture<'_, ()> {
         Box::pin(async { self.mock.quiet(PATIENCE).await.unwrap() })
+    }
+
+    fn takes<'a>(&'a self, form: &'a PostForm, changed: &'a [(&'a str, &'a str)]) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let mut other = PostForm::new(form.target().clone()).with_charset(form.charset());
+            for (name, value) in form.fields() {
+                let changed = changed.iter().find(|(changed, _)| *changed == name);
+                other = other.field(name, changed.map_or(value, |(_, value)| *value)).unwrap();
+            }
+            let page = self.mock.shopper().open(&other).await.unwrap();
+            assert_eq!(page.is_open(), page.refused().is_none());
+            page.is_open()
+        })
     }
 
     fn taken(&self) -> &'static str {

@@ -72,6 +72,21 @@ const P39: &str = "attacks::verdicts::pay_39_gmopg_an_unsigned_notification_is_a
 const P40: &str = "attacks::{gw}::pay_40_refusals_look_alike";
 const P41: &str = "attacks::{gw}::pay_41_a_message_cannot_change_a_setting";
 const P43: &str = "attacks::{gw}::pay_43_no_usable_answer_decides_nothing";
+const P10: &str = "attacks::{gw}::pay_10_news_of_an_attempt_that_was_given_up_moves_no_other";
+const P14: &str = "attacks::{gw}::pay_14_a_return_again_late_or_of_another_shows_a_page_and_moves_nothing";
+const W46: &str = "attacks::{gw}::w11_pay_46_an_order_changed_after_the_redirect";
+const P48: &str = "attacks::{gw}::pay_48_money_that_comes_late_or_twice_is_held_and_listed";
+const P57: &str = "attacks::{gw}::pay_57_one_envelope_is_read_in_one_way";
+const P57_SOCKET: &str = "attacks::{gw}::pay_57_over_a_socket_the_tag_comes_once_and_whole";
+const P64: &str = "attacks::{gw}::pay_64_returns_and_sweeps_ask_within_their_bounds";
+const P66: &str = "attacks::{gw}::pay_66_declined_cards_are_told";
+const P67: &str = "attacks::{gw}::pay_67_a_stop_stops_checkouts_and_no_evidence";
+const P70: &str = "attacks::{gw}::pay_70_a_sink_that_fails_changes_no_verdict";
+const CONTRADICTING: &str = "attacks::{gw}::contradicting_news_in_any_order_pays_once_at_most";
+const ORDERED: &str = "attacks::{gw}::changed_answers_to_orders_are_no_success_of_something_else";
+const DRILL: &str = "incident_drill::the_incident_drill_finds_no_card_in_the_store_and_all_of_them_in_the_leaky_one";
+const LEAKS: &str = "leaks::flows::a_whole_flow_of_every_gateway_shows_nothing_of_what_outsiders_put_in";
+const FLOOD: &str = "bounds::flood::a_flood_at_{gw}_leaves_nothing_behind";
 const P45: &str = "attacks::{gw}::pay_45_callback_return_and_sweep_at_once_pay_once";
 
 const OUTBOUND: &str = "The attack is on what leaves the store for the gateway. Nothing of it is in this message.";
@@ -84,13 +99,13 @@ const ANSWER_BY_TLS: &str =
     "An answer carries no tag of its own: it is proven by the connection and the key it was asked with (PAY-55).";
 const ASKED_ONLY: &str = "An answer comes only to a question of ours: nobody outside can send one.";
 const NO_AMOUNT: &str = "The answer of this gateway repeats no amount. The signed notification did, and it was compared before anything could be asked.";
+const UNASKABLE: &str = "Before a notification has named a payment here there is nothing to ask with (the sheet's \"Status query\"; PayPay alone could be asked by order, unconfirmed). It stays open and is seen: `attacks::unheard::a_payment_that_no_notification_named_stays_open_and_is_seen`.";
 const NO_BROWSER: &str = "No browser takes part in this: there is no session, no login and no page in it.";
 const TYPED: &str =
     "The types decide this once for every channel, and the first column shows it: nothing is left to try here.";
 
 /// The messages of these are covered by a keyed hash over every byte.
 const SIGNED: &[Gw] = &[Stripe, Komoju];
-const LINK_TYPE: &[Gw] = &[Sbps, Gmopg];
 
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
@@ -132,34 +147,33 @@ pub const ROWS: &[Row] = &[
     at(8, "QS", &[Gmopg], &[ANSWERS, "gmopg::amounts_count_with_their_tax_and_unreadable_ones_are_no_amounts"]),
     not_at(8, "QS", &[Sbps], NO_AMOUNT),
     on(9, "O", &["lib::redirect::a_link_is_answered_with_303_and_its_fragment_untouched", "lib::redirect::a_redirect_prints_no_token", "redaction::a_page_and_a_reply_hold_only_what_was_put_into_them"]),
-    on(9, "B", &["cashier::a_cross_site_post_return_becomes_a_get_that_carries_only_our_own_values"]),
+    on(9, "B", &[W07, "cashier::a_cross_site_post_return_becomes_a_get_that_carries_only_our_own_values"]),
     not(9, "C", "A callback goes from server to server: there is no browser, no history and no referrer."),
     on(9, "QS", &["transport::secrets::a_gateways_error_and_debug_hold_no_key_and_no_address", "transport::secrets::no_failure_repeats_address_header_or_body"]),
     on(10, "O", &["lib::reference::a_hundred_thousand_attempts_never_repeat_and_share_no_prefix"]),
-    on(10, "CQS", &[OTHER_PAYMENT]),
-    on(10, "B", &[OTHER_PAYMENT, RETURNS]),
+    on(10, "CQS", &[P10]),
+    on(10, "B", &[P10, OTHER_PAYMENT, RETURNS]),
     at(11, "O", &[Stripe], &["cashier::a_lost_reply_blocks_the_order_until_the_same_call_was_repeated_under_the_same_key", "mock_stripe::idempotency::the_client_that_lost_a_reply_gets_the_same_page_again"]),
     at(11, "O", &[Komoju], &["mock_komoju::an_order_survives_every_fault_of_the_api", "mock_komoju::a_key_replays_its_answer_for_a_day_and_only_for_the_same_body"]),
     at(11, "O", &[Sbps], &["sbps_desk::an_abandoned_form_stops_blocking_its_order_an_hour_after_it_lapsed", "mock_sbps::refusals::a_good_request_is_taken_once"]),
     at(11, "O", &[Gmopg], &["gmopg::a_lost_link_is_closed_and_another_page_is_made", "mock_gmopg::flow::a_link_whose_reply_was_lost_is_closed_before_another_is_made"]),
-    on(11, "CBQS", &["ledger::the_memory_ledger_passes_every_case", "ledger::the_sqlite_ledger_passes_every_case"]),
+    on(11, "CBQS", &[P48, "ledger::the_memory_ledger_passes_every_case", "ledger::the_sqlite_ledger_passes_every_case"]),
 
     // --- B. Browser return
     on(12, "O", &["compile_fail::nothing_unproven_compiles"]),
-    on(12, "BQ", &[P12]),
-    on(12, "S", &[W26]),
+    on(12, "BQS", &[P12]),
     not(12, "C", "A return is made by the browser. What claims the same as a callback is PAY-18."),
-    on(13, "B", &[W13, OTHER_PAYMENT, ORDER_ID, "cashier::two_tabs_cannot_swap_their_payments"]),
-    on(13, "CQS", &[W13, OTHER_PAYMENT]),
+    on(13, "B", &[W13, OTHER_PAYMENT, "cashier::two_tabs_cannot_swap_their_payments"]),
+    on(13, "CQS", &[W13, ORDER_ID, OTHER_PAYMENT]),
     not(13, "O", "The binding of transaction and attempt is read from evidence, so there is something to try on the channels only."),
-    on(14, "O", &["storefront::a_return_shows_an_order_only_to_the_browser_that_placed_it"]),
-    on(14, "B", &[RETURNS, "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing", "cashier::a_cross_site_post_return_becomes_a_get_that_carries_only_our_own_values"]),
+    on(14, "O", &[P14, "storefront::a_return_shows_an_order_only_to_the_browser_that_placed_it"]),
+    on(14, "B", &[P14, RETURNS, "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing", "cashier::a_cross_site_post_return_becomes_a_get_that_carries_only_our_own_values"]),
     not(14, "CQS", NO_BROWSER),
     on(15, "O", &["storefront::a_return_shows_an_order_only_to_the_browser_that_placed_it"]),
-    on(15, "B", &["storefront::a_return_shows_an_order_only_to_the_browser_that_placed_it", "storefront::a_return_with_anything_wrong_in_it_shows_nothing_and_changes_nothing"]),
+    on(15, "B", &[P14, "storefront::a_return_shows_an_order_only_to_the_browser_that_placed_it", "storefront::a_return_with_anything_wrong_in_it_shows_nothing_and_changes_nothing"]),
     not(15, "CQS", NO_BROWSER),
     on(16, "O", &["storefront::orders_that_do_not_exist_and_orders_of_others_are_the_same_404"]),
-    on(16, "B", &[RETURNS, "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing", "lib::reference::a_return_token_matches_only_itself_whole"]),
+    on(16, "B", &[P14, RETURNS, "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing", "lib::reference::a_return_token_matches_only_itself_whole"]),
     not(16, "CQS", NO_BROWSER),
     on(17, "CB", &[P17]),
     on(17, "QS", &[P43]),
@@ -227,8 +241,8 @@ pub const ROWS: &[Row] = &[
     on(29, "C", &[CALLBACKS, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
     on(29, "B", &[RETURNS, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
     on(29, "QS", &[P43]),
-    on(30, "C", &["cashier::what_proves_nothing_is_refused_alike_and_leaves_no_trace", "security_events::flow::a_flood_of_forged_messages_costs_no_record_no_question_and_few_events", W23]),
-    on(30, "B", &["security_events::flow::a_flood_of_forged_returns_is_counted", "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing"]),
+    on(30, "C", &[FLOOD, W23, "cashier::what_proves_nothing_is_refused_alike_and_leaves_no_trace"]),
+    on(30, "B", &[P14, "security_events::flow::a_flood_of_forged_returns_is_counted", "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing"]),
     not(30, "QS", ASKED_ONLY),
     on(30, "O", &["verify_cost::a_body_that_is_not_proven_is_not_read"]),
     on(31, "CB", &[OTHER_PAYMENT, OTHER_MERCHANT]),
@@ -241,20 +255,20 @@ pub const ROWS: &[Row] = &[
     not_at(33, "O", &[Komoju, Sbps, Gmopg], "No message of this gateway has a signed time that would limit its life. A replay is known already, whatever its age."),
     on(34, "CBQS", &[P34]),
     not(34, "O", "There is no memory of messages that could be shorter: what was paid is in the record of the order itself."),
-    on(35, "CBQS", &[ORDER]),
+    on(35, "CBQS", &[ORDER, CONTRADICTING]),
     on(35, "O", &["properties::a_payment_never_moves_backwards", "lib::payment::what_was_paid_is_never_undone_by_older_news", "model::exhaustive::every_order_of_five_messages_on_the_memory_ledger_goes_as_the_model_says", "model::exhaustive::every_order_of_five_messages_on_the_sqlite_ledger_goes_as_the_model_says"]),
     on(36, "C", &[CALLBACKS]),
     on(36, "B", &[RETURNS]),
     on(36, "QS", &[ANSWERS]),
-    on(36, "O", &["lib::form::ambiguous_and_broken_forms_are_refused"]),
+    on(36, "O", &[ORDERED, "lib::form::ambiguous_and_broken_forms_are_refused"]),
     not(37, "CB", "No message of this kind is read as XML at any gateway of this crate: forms and JSON only."),
-    at(37, "QS", &[Sbps], &["lib::xml::documents_that_could_expand_reach_out_or_exhaust_are_refused", "sbps::random_answers_never_panic"]),
+    at(37, "QS", &[Sbps], &["lib::xml::documents_that_could_expand_reach_out_or_exhaust_are_refused", "lib::xml::floods_and_parameter_entities_are_refused_or_bounded", "sbps::random_answers_never_panic"]),
     not_at(37, "QS", &[Stripe, Komoju, Gmopg], "The answers of this gateway are JSON or forms. No XML is read."),
-    at(37, "O", &[Sbps], &["lib::xml::random_documents_never_panic"]),
+    at(37, "O", &[Sbps], &["lib::xml::floods_and_parameter_entities_are_refused_or_bounded", "lib::xml::random_documents_never_panic"]),
     not_at(37, "O", &[Stripe, Komoju, Gmopg], "Nothing of this gateway is XML, in either direction."),
     on(38, "O", &["lib::report::tests::nothing_in_a_name_breaks_out_of_its_place", "lib::security_event::tests::a_line_of_json_is_one_ascii_line_and_holds_no_field_that_is_not_ours"]),
-    on(38, "CQS", &["lib::payment::a_gateway_word_cannot_forge_a_log_line", "lib::security_event::words::a_text_is_one_short_visible_line_and_holds_no_card_data", "lib::reference::references_refuse_what_would_need_escaping"]),
-    on(38, "B", &["security_events::sinks::lines_hold_no_secret_no_token_and_nothing_of_the_shopper"]),
+    on(38, "CQS", &["leaks::hostile::text_in_every_field_that_is_read_comes_out_as_text", "lib::payment::a_gateway_word_cannot_forge_a_log_line", "lib::security_event::words::a_text_is_one_short_visible_line_and_holds_no_card_data", "lib::reference::references_refuse_what_would_need_escaping"]),
+    on(38, "B", &[LEAKS, "security_events::sinks::lines_hold_no_secret_no_token_and_nothing_of_the_shopper"]),
     not_at(39, "C", SIGNED, "A keyed hash covers every byte of the body. No token and no address proves anything at this gateway."),
     at(39, "C", &[Sbps], &[P24]),
     at(39, "C", &[Gmopg], &[P39, "gmopg::a_notification_alone_never_pays_and_the_answer_to_our_question_does"]),
@@ -262,7 +276,7 @@ pub const ROWS: &[Row] = &[
     not(39, "QS", ASKED_ONLY),
     on(39, "O", &["lib::secret::a_shared_token_matches_only_itself_whole", "compile_fail::nothing_unproven_compiles"]),
     on(40, "C", &[P40, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
-    on(40, "B", &["cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing"]),
+    on(40, "B", &[P14, "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing"]),
     not(40, "QS", "The store gives no answer to anybody here: it is the one that asks."),
     on(40, "O", &["ledger_crash::two_hundred_kills_lose_no_acknowledged_payment_and_make_no_second_key"]),
     on(41, "CB", &[P41]),
@@ -275,25 +289,27 @@ pub const ROWS: &[Row] = &[
     not_at(42, "QS", &[Sbps], "The answer of this gateway repeats no order, no attempt and no amount. It is bound by its connection and by the tracking id in our question, which a signed notification had named for this attempt."),
     on(42, "B", &[W13]),
     not(42, "C", "A callback is no answer: nothing was asked. A genuine one about something else is PAY-13 and PAY-27."),
-    not(42, "O", "Questions are built from the stored attempt only, and nothing of a browser gets into one (PAY-56)."),
+    on(42, "O", &[ORDERED]),
     on(43, "BQS", &[P43]),
     not(43, "C", "A callback that cannot be read is refused, and the absence of one is what the sweep is for (PAY-69)."),
     on(43, "O", &["cashier::no_usable_answer_is_neither_paid_nor_failed_and_is_asked_again_later"]),
     on(44, "QS", &["transport::answers::an_endless_answer_is_left_soon_after_its_limit", "transport::answers::compressed_answers_are_not_read", "transport::answers::nothing_outlives_the_deadline", P43, "bounds::outbound::an_answer_out_of_bounds_costs_bounded_time_and_memory_and_is_the_right_error"]),
-    not(44, "CBO", "The attack is on answers of the gateway. Bodies that come in are PAY-61 to PAY-63."),
+    on(44, "O", &[ORDERED]),
+    not(44, "CB", "The attack is on answers of the gateway. Bodies that come in are PAY-61 to PAY-63."),
 
     // --- E. Settlement
     on(45, "CBQS", &[P45, "ledger_race::sixty_four_tasks_a_return_and_a_sweep_at_once_fulfil_two_hundred_orders_once_each"]),
     on(45, "O", &["ledger_race::two_ledgers_on_one_file_behave_as_one", "postgres::nodes::sixty_four_callbacks_for_each_of_several_orders_on_two_nodes_fulfil_each_once", "model::histories::a_hundred_thousand_random_steps_on_the_memory_ledger_go_as_the_model_says", "model::histories::a_hundred_thousand_random_steps_on_the_sqlite_ledger_go_as_the_model_says"]),
     on(46, "O", &["lib::checkout::the_content_digest_changes_with_everything_that_is_sold", "cashier::a_changed_basket_closes_the_open_page_before_another_one_opens"]),
-    on(46, "CBQS", &["storefront::an_order_that_was_edited_after_it_was_paid_for_is_not_shipped"]),
+    on(46, "CBQS", &[W46, "storefront::an_order_that_was_edited_after_it_was_paid_for_is_not_shipped"]),
     on(47, "OC", &["ledger_crash::two_hundred_kills_lose_no_acknowledged_payment_and_make_no_second_key", "postgres::crash::workers_killed_at_random_lose_nothing_and_do_nothing_twice", "model::histories::a_hundred_thousand_random_steps_on_the_memory_ledger_go_as_the_model_says", "model::histories::a_hundred_thousand_random_steps_on_the_sqlite_ledger_go_as_the_model_says"]),
     not(47, "BQS", "Every channel ends in the same transaction of the ledger, and the crash is in there: the first column kills it."),
-    on(48, "OC", &["cashier::money_after_expiry_is_held_and_listed", "ledger::the_memory_ledger_passes_every_case", "model::exhaustive::every_order_of_five_messages_on_the_memory_ledger_goes_as_the_model_says", "model::exhaustive::every_order_of_five_messages_on_the_sqlite_ledger_goes_as_the_model_says"]),
-    on(48, "BQS", &["ledger::the_memory_ledger_passes_every_case", "ledger::the_sqlite_ledger_passes_every_case", "cashier::a_page_that_was_paid_meanwhile_is_found_out_and_no_second_one_opens"]),
+    on(48, "OC", &[P48, "cashier::money_after_expiry_is_held_and_listed", "ledger::the_memory_ledger_passes_every_case", "model::exhaustive::every_order_of_five_messages_on_the_memory_ledger_goes_as_the_model_says", "model::exhaustive::every_order_of_five_messages_on_the_sqlite_ledger_goes_as_the_model_says"]),
+    on(48, "BQS", &[P48, "ledger::the_memory_ledger_passes_every_case", "ledger::the_sqlite_ledger_passes_every_case", "cashier::a_page_that_was_paid_meanwhile_is_found_out_and_no_second_one_opens"]),
     at(49, "C", &[Stripe], &[CALLBACKS, "cashier::a_refund_is_heard_as_a_sign_and_found_out_by_asking"]),
     at(49, "C", &[Komoju], &[CALLBACKS, "komoju::two_refunds_in_part_are_both_on_record_and_a_repeat_is_not"]),
-    not_at(49, "C", LINK_TYPE, "No notification of this gateway that counts tells of a refund: it is asked about."),
+    not_at(49, "C", &[Sbps], "No result of this gateway tells of a refund. What the store sends back goes through the API or the merchant screen, and an answer tells it."),
+    at(49, "C", &[Gmopg], &["gmopg::a_notification_is_a_hint_whatever_it_says"]),
     not(49, "B", "Nothing in a return is read as a refund, or as anything else about money (PAY-12, PAY-17)."),
     at(49, "QS", &[Stripe], &["cashier::a_right_tells_that_the_money_went_back_before_anything_left_the_house"]),
     at(49, "QS", &[Komoju], &["komoju::two_refunds_in_part_are_told_apart"]),
@@ -313,20 +329,21 @@ pub const ROWS: &[Row] = &[
     at(51, "O", &[Sbps], &["sbps::settings_that_cannot_be_right_are_refused"]),
     at(51, "O", &[Gmopg], &["lib::gateways::gmopg::config::settings_out_of_bounds_are_refused"]),
     at(51, "CQS", &[Stripe], &["cashier::a_message_of_the_other_mode_is_acknowledged_and_ignored", "stripe::the_mode_and_the_account_are_read_from_what_was_signed", ANSWERS]),
-    not_at(51, "CQS", &[Komoju, Sbps, Gmopg], "Nothing in a message of this gateway tells its environment. The keys and the hosts of the two differ, so one of the other environment does not verify or is not found."),
+    // Nothing in a message of these tells its environment: the other one has accounts, keys and hosts of its own, as another merchant has.
+    at(51, "CQS", &[Komoju, Sbps, Gmopg], &[W26, OTHER_MERCHANT]),
     not(51, "B", "A return tells no environment that would be read: it leads to a question under the configured key."),
     on(52, "O", &["redaction::nothing_that_holds_a_secret_prints_it", "redaction::a_panic_over_any_of_it_says_nothing", "leaks::flows::the_password_of_the_database_and_the_other_secrets_print_nowhere"]),
-    on(52, "CB", &["redaction::a_whole_flow_leaves_no_secret_in_the_log_the_replies_the_debug_output_or_the_file", "leaks::flows::a_whole_flow_of_every_gateway_shows_nothing_of_what_outsiders_put_in"]),
+    on(52, "CB", &["redaction::a_whole_flow_leaves_no_secret_in_the_log_the_replies_the_debug_output_or_the_file", LEAKS]),
     on(52, "QS", &["redaction::no_failed_call_repeats_what_was_sent_or_answered", "redaction::the_real_client_logs_no_secret", "leaks::answers::no_error_answer_of_any_gateway_brings_a_secret_or_a_card_into_an_error", "leaks::answers::no_good_answer_with_a_secret_or_a_card_in_a_word_brings_it_further"]),
     on(53, "O", &["lib::sign::mac::the_key_that_matched_is_told_and_an_expired_one_matches_nothing", "switch::a_change_of_keys_is_on_record_without_any_key"]),
-    at(53, "C", &[Stripe], &["security_events::flow::a_key_on_its_way_out_is_told_and_works", "mock_stripe::deliveries::while_a_secret_is_rolled_both_sign"]),
-    at(53, "C", &[Komoju], &["lib::sign::mac::the_key_that_matched_is_told_and_an_expired_one_matches_nothing"]),
-    at(53, "CB", &[Sbps], &["sbps::a_retiring_hash_key_still_verifies_and_says_so"]),
+    at(53, "C", &[Stripe], &["properties::a_rotation_under_load_refuses_nothing_genuine_and_takes_nothing_expired", "security_events::flow::a_key_on_its_way_out_is_told_and_works", "mock_stripe::deliveries::while_a_secret_is_rolled_both_sign"]),
+    at(53, "C", &[Komoju], &["properties::a_rotation_under_load_refuses_nothing_genuine_and_takes_nothing_expired", "lib::sign::mac::the_key_that_matched_is_told_and_an_expired_one_matches_nothing"]),
+    at(53, "CB", &[Sbps], &["properties::a_rotation_under_load_refuses_nothing_genuine_and_takes_nothing_expired", "sbps::a_retiring_hash_key_still_verifies_and_says_so"]),
     not_at(53, "C", &[Gmopg], NO_TAG),
     not_at(53, "B", SIGNED, BARE_RETURN),
     not_at(53, "B", &[Gmopg], "The tag of a return is made with the shop's one password, which the gateway changes at once and not by an overlap."),
     not(53, "QS", "A question is asked with one API key. A change of it is a change of the settings, and a wrong one is no answer (PAY-43)."),
-    on(54, "O", &["compile_fail::nothing_unproven_compiles", "self_check::one_changed_message_that_is_taken_outweighs_everything"]),
+    on(54, "O", &["comparisons::no_public_function_turns_a_check_off", "compile_fail::nothing_unproven_compiles", "self_check::one_changed_message_that_is_taken_outweighs_everything"]),
     on(54, "C", &["self_check::every_gateway_knows_a_genuine_message_from_another_under_its_own_key", CALLBACKS]),
     not(54, "BQS", "There is no setting that turns a check off, and the simulators take no live key: the first column shows it."),
 
@@ -338,35 +355,36 @@ pub const ROWS: &[Row] = &[
     on(56, "C", &[W23]),
     on(56, "B", &[W07]),
     on(56, "O", &["transport::addresses::an_allowed_address_is_called_as_ourselves", "transport::addresses::proxies_of_the_environment_are_ignored"]),
-    on(57, "C", &["lib::callback::a_security_header_must_be_there_exactly_once", CALLBACKS, P40]),
+    on(57, "C", &[P57, P57_SOCKET, "lib::callback::a_security_header_must_be_there_exactly_once", CALLBACKS, P40]),
     on(57, "B", &[RETURNS]),
     not(57, "QS", "Nobody stands between the client and the gateway: TLS ends at the gateway, and proxies are not used."),
     not(57, "O", "What leaves is written by one HTTP client from typed parts: there is no envelope of somebody else's to misread."),
 
     // --- H. Logging and data leakage
-    on(58, "O", &["guard::any_card_number_is_refused_in_any_disguise", "lib::checkout::card_data_is_refused_in_every_text", "incident_drill::the_incident_drill_finds_no_card_in_the_store_and_all_of_them_in_the_leaky_one", "leaks::entries::card_data_is_refused_at_every_way_in_and_told_by_its_place_alone"]),
-    on(58, "B", &["security_events::flow::card_data_is_told_by_its_place_and_never_by_its_value", "security_events::flow::no_field_of_a_documented_return_is_taken_for_card_data", "leaks::entries::a_return_with_the_fields_of_a_card_form_is_told_once_and_shows_nothing"]),
-    on(58, "CQS", &["incident_drill::the_incident_drill_finds_no_card_in_the_store_and_all_of_them_in_the_leaky_one", "leaks::flows::a_whole_flow_of_every_gateway_shows_nothing_of_what_outsiders_put_in", "leaks::answers::no_good_answer_with_a_secret_or_a_card_in_a_word_brings_it_further"]),
-    on(59, "OCBQS", &["redaction::a_whole_flow_leaves_no_secret_in_the_log_the_replies_the_debug_output_or_the_file", "security_events::sinks::lines_hold_no_secret_no_token_and_nothing_of_the_shopper", "leaks::flows::a_whole_flow_of_every_gateway_shows_nothing_of_what_outsiders_put_in", "leaks::flows::the_rows_of_a_database_hold_nothing_of_what_outsiders_put_in_either"]),
+    on(58, "O", &["guard::any_card_number_is_refused_in_any_disguise", "lib::checkout::card_data_is_refused_in_every_text", DRILL, "leaks::entries::card_data_is_refused_at_every_way_in_and_told_by_its_place_alone"]),
+    on(58, "B", &["leaks::entries::a_return_with_the_fields_of_a_card_form_is_told_once_and_shows_nothing", "security_events::flow::card_data_is_told_by_its_place_and_never_by_its_value", "security_events::flow::no_field_of_a_documented_return_is_taken_for_card_data"]),
+    on(58, "CQS", &[DRILL, LEAKS, "leaks::answers::no_good_answer_with_a_secret_or_a_card_in_a_word_brings_it_further"]),
+    on(59, "OCBQS", &["redaction::a_whole_flow_leaves_no_secret_in_the_log_the_replies_the_debug_output_or_the_file", "security_events::sinks::lines_hold_no_secret_no_token_and_nothing_of_the_shopper", LEAKS, "leaks::flows::the_rows_of_a_database_hold_nothing_of_what_outsiders_put_in_either"]),
     on(60, "O", &["chain::every_record_that_is_changed_is_named_by_its_position", "chain_tampering::records::every_removed_record_is_named_also_when_the_others_close_the_gap", "chain_tampering::rewriting::an_end_cut_off_at_any_length_is_shown_by_the_checkpoint_and_by_nothing_else"]),
     not(60, "CBQS", AT_REST),
 
     // --- I. Availability
     on(61, "CB", &["axum_intake::too_much_is_refused_with_and_without_a_length", "axum_intake::a_sender_that_stops_or_breaks_off_is_not_waited_for", "lib::callback::too_much_of_anything_is_refused_before_it_is_read", "bounds::inbound::a_body_without_end_is_refused_soon_after_its_limit", "bounds::inbound::memory_for_a_body_depends_on_the_limit_and_on_nothing_else"]),
     on(61, "QS", &["transport::answers::an_answer_within_the_limit_is_read_and_one_byte_more_is_not", "transport::answers::nothing_outlives_the_deadline", "bounds::outbound::an_answer_out_of_bounds_costs_bounded_time_and_memory_and_is_the_right_error"]),
-    not(61, "O", "Nothing is read on the way out: the answer to a create call has the same limits as any other."),
+    // What is read on the way out is the answer to a create call, by the same client under the same limits.
+    on(61, "O", &["transport::answers::an_answer_within_the_limit_is_read_and_one_byte_more_is_not", "transport::answers::nothing_outlives_the_deadline"]),
     on(62, "CB", &["axum_intake::a_compressed_body_is_refused_as_it_stands", "lib::callback::compressed_bodies_are_refused_without_inflating_them"]),
     on(62, "QS", &["transport::answers::compressed_answers_are_not_read"]),
-    not(62, "O", "Nothing is read on the way out: the answer to a create call has the same limits as any other."),
+    on(62, "O", &["transport::answers::compressed_answers_are_not_read"]),
     at(63, "CB", &[Stripe], &["lib::callback::too_much_of_anything_is_refused_before_it_is_read", "stripe::a_deeply_nested_part_that_nobody_reads_costs_no_stack", "bounds::growth::callbacks_are_read_in_time_that_grows_with_their_size", "bounds::growth::returns_are_read_in_time_that_grows_with_their_size"]),
     at(63, "CB", &[Komoju], &["lib::callback::too_much_of_anything_is_refused_before_it_is_read", "bounds::growth::callbacks_are_read_in_time_that_grows_with_their_size", "bounds::growth::returns_are_read_in_time_that_grows_with_their_size"]),
     at(63, "CB", &[Sbps], &["lib::callback::too_much_of_anything_is_refused_before_it_is_read", "lib::form::ambiguous_and_broken_forms_are_refused", "bounds::growth::callbacks_are_read_in_time_that_grows_with_their_size", "bounds::growth::returns_are_read_in_time_that_grows_with_their_size"]),
     at(63, "CB", &[Gmopg], &["lib::callback::too_much_of_anything_is_refused_before_it_is_read", "lib::gateways::gmopg::wire::doubled_broken_and_endless_forms_are_refused", "bounds::growth::callbacks_are_read_in_time_that_grows_with_their_size", "bounds::growth::returns_are_read_in_time_that_grows_with_their_size"]),
     on(63, "QS", &["transport::answers::an_answer_within_the_limit_is_read_and_one_byte_more_is_not", "bounds::growth::answers_are_read_in_time_that_grows_with_their_size"]),
     on(63, "O", &["verify_cost::a_flood_of_tags_or_keys_is_bounded_before_anything_is_hashed"]),
-    on(64, "C", &["security_events::flow::a_flood_of_forged_messages_costs_no_record_no_question_and_few_events", "lib::security_event::tests::a_million_forged_messages_make_a_few_events_and_every_one_is_counted", "bounds::flood::a_flood_at_{gw}_leaves_nothing_behind"]),
-    on(64, "BQ", &["cashier::ten_thousand_returns_of_one_attempt_ask_within_the_budget", P12, "bounds::flood::ten_thousand_returns_of_one_attempt_are_one_question_at_a_time_within_the_budget"]),
-    on(64, "S", &["sweep::one_gateways_share_and_the_whole_are_bounded_and_the_run_says_how_far_it_is", "cashier::a_sweep_stops_at_its_bound"]),
+    on(64, "C", &[FLOOD, "security_events::flow::a_flood_of_forged_messages_costs_no_record_no_question_and_few_events", "lib::security_event::tests::a_million_forged_messages_make_a_few_events_and_every_one_is_counted"]),
+    on(64, "BQ", &[P64, "cashier::ten_thousand_returns_of_one_attempt_ask_within_the_budget", P12, "bounds::flood::ten_thousand_returns_of_one_attempt_are_one_question_at_a_time_within_the_budget"]),
+    on(64, "S", &[P64, "sweep::one_gateways_share_and_the_whole_are_bounded_and_the_run_says_how_far_it_is", "cashier::a_sweep_stops_at_its_bound"]),
     not(64, "O", "What the store does of its own accord is not caused by outsiders. Checkouts that they open are PAY-66."),
     at(65, "CB", &[Stripe], &["properties::random_requests_never_verify_and_never_panic", "properties::random_returns_never_panic_and_say_no_more_than_a_session", "fuzz_smoke::every_target_is_run"]),
     at(65, "CB", &[Komoju, Gmopg], &["{gw}::random_messages_neither_prove_nor_panic", "fuzz_smoke::every_target_is_run"]),
@@ -376,18 +394,19 @@ pub const ROWS: &[Row] = &[
     at(65, "QS", &[Komoju, Gmopg], &[ANSWERS, P43, "fuzz_smoke::every_target_is_run"]),
     on(65, "O", &["properties::a_checkout_request_of_any_texts_is_built_or_refused"]),
     on(66, "O", &["security_events::patterns::a_thousand_declined_attempts_are_told_once_per_sign", "security_events::patterns::normal_traffic_raises_no_suspicion", "card_testing::a_thousand_declined_attempts_of_one_client_reach_the_limit_and_are_told_once_per_sign", "card_testing::a_thousand_different_shoppers_notice_nothing_and_no_sign_is_told"]),
-    on(66, "C", &["security_events::patterns::cards_that_are_tried_one_after_another_on_one_page_are_told"]),
+    on(66, "C", &[P66, "security_events::patterns::cards_that_are_tried_one_after_another_on_one_page_are_told"]),
     not(66, "BQS", "Cards are tried on the hosted page. What shows of it is the number of pages, and the declines that callbacks tell."),
 
     // --- J. Store operation
-    on(67, "OCBS", &["switch::a_stop_refuses_checkouts_at_once_and_a_hundred_open_ones_still_settle", "switch::while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answer_does"]),
-    on(67, "Q", &["switch::while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answer_does"]),
+    on(67, "OCBS", &[P67, DRILL, "switch::a_stop_refuses_checkouts_at_once_and_a_hundred_open_ones_still_settle", "switch::while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answer_does"]),
+    on(67, "Q", &[P67, "switch::while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answer_does"]),
     on(68, "O", &["switch::a_report_equals_the_reference_list_over_ninety_days_and_repeats_byte_for_byte", "switch::a_report_over_broken_records_says_so"]),
     not(68, "CBQS", AT_REST),
-    on(69, "S", &["sweep::after_a_week_without_any_message_the_store_equals_the_gateways_and_asked_little", P43]),
-    on(69, "Q", &["cashier::what_callbacks_missed_is_found_by_asking"]),
-    on(69, "CB", &[ORDER]),
+    at(69, "S", &[Stripe, Komoju, Gmopg], &["sweep::after_a_week_without_any_message_the_store_equals_the_gateways_and_asked_little", P43]),
+    at(69, "BQ", &[Stripe, Komoju, Gmopg], &[RETURNS, P43, "cashier::what_callbacks_missed_is_found_by_asking"]),
+    not_at(69, "BQS", &[Sbps], UNASKABLE),
+    not(69, "C", "What was missed is not there to be tried. What comes late after all is PAY-35 and PAY-48."),
     not(69, "O", "What the gateway did and the store did not hear of is found by asking, and by nothing else."),
     on(70, "O", &["security_events::page::names_fields_and_reasons_are_those_of_the_version", "security_events::flow::a_heartbeat_comes_with_the_sweep_and_not_more_often_than_it_may"]),
-    on(70, "CBQS", &["security_events::sinks::all_sinks_may_fail_at_once_and_payments_go_on", "security_events::sinks::a_sink_that_fails_changes_no_verdict_and_is_told_to_the_others"]),
+    on(70, "CBQS", &[P70, "security_events::sinks::all_sinks_may_fail_at_once_and_payments_go_on", "security_events::sinks::a_sink_that_fails_changes_no_verdict_and_is_told_to_the_others"]),
 ];
