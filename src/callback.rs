@@ -2,6 +2,7 @@
 //!
 //! A [`Callback`] is still unverified. It offers bytes and never parsed values, because a body that was parsed and
 //! written again no longer is what the gateway signed (the most frequent complaint about every peer, `peers.md` 2.2).
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::fmt;
 use std::net::IpAddr;
@@ -126,11 +127,9 @@ impl Callback {
         if parts.headers.len() > limits.headers {
             return Err(CallbackError::TooLarge("number of headers"));
         }
-        let bytes: usize = parts
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len())
-            .sum();
+        let bytes: usize = parts.headers.iter().fold(0, |sum: usize, (name, value)| {
+            sum.saturating_add(name.as_str().len()).saturating_add(value.len())
+        });
         if bytes > limits.header_bytes {
             return Err(CallbackError::TooLarge("header section"));
         }

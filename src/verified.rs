@@ -8,6 +8,7 @@
 //! use kessai::Verified;
 //! let forged = Verified { value: "paid", proof: unreachable!() };
 //! ```
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::fmt;
 use std::time::SystemTime;

@@ -1,4 +1,5 @@
 //! XML as a small tree: no document type, no entity but the five of XML itself, bounded in size, depth and count.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
 
@@ -45,14 +46,14 @@ impl Element {
         loop {
             match reader.read_event().map_err(|_| XmlError::Malformed)? {
                 Event::Start(start) => {
-                    count += 1;
+                    count = count.saturating_add(1);
                     if open.len() == MOST_LEVELS || count > MOST_ELEMENTS {
                         return Err(XmlError::TooLarge);
                     }
                     open.push(element(&start)?);
                 }
                 Event::Empty(start) => {
-                    count += 1;
+                    count = count.saturating_add(1);
                     if open.len() == MOST_LEVELS || count > MOST_ELEMENTS {
                         return Err(XmlError::TooLarge);
                     }

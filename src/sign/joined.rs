@@ -2,6 +2,7 @@
 //!
 //! Such a hash shows that its maker knew the key. It does not show where one value ends, so the values have to be held
 //! against a fixed grammar afterwards; and it is weaker than a MAC, so the proof says [`Trust::KeyedHash`] (PAY-02, PAY-24).
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
 use std::time::SystemTime;

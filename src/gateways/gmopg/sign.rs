@@ -6,6 +6,7 @@
 //! ```
 //!
 //! A plain hash over text and a short password is no MAC: what it covers is a hint and never a proof (PAY-24).
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding as _};
 use sha2::Sha256;

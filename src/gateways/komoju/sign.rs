@@ -6,6 +6,7 @@
 //!
 //! The worked example is `wh_captured_card` in `tests/vectors/komoju.json`. There is no time in it, so age proves nothing
 //! either way: a replay is an event that is known already.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::time::SystemTime;
 

@@ -1,4 +1,5 @@
 //! KOMOJU's own shapes and field names: only what the sheet names, everything optional that can be missing.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 #![allow(clippy::struct_field_names, reason = "the names are the gateway's")]
 
 use std::borrow::Cow;

@@ -8,6 +8,7 @@
 //!
 //! The worked example is `cmp_a02_credit_ok` in `tests/vectors/sbps.json`, the published ones are `pub_a02_ok_published` and
 //! `pub_a03_ok_published` (sheet, "Callback", 2026-11-23).
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
 use std::fmt;

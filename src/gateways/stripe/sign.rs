@@ -7,6 +7,7 @@
 //! ```
 //!
 //! The worked example is `completed_paid_fresh` in `tests/vectors/stripe.json`.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -56,7 +57,9 @@ pub(super) fn self_check(keys: &SigningKeys, at: SystemTime) -> Result<(), SelfC
         let callback = request.ok().and_then(|request| Callback::new(request, at).ok());
         callback.is_some_and(|callback| verify(&callback, keys, Duration::from_secs(300)).is_ok())
     };
-    let then = UNIX_EPOCH + Duration::from_secs(1_795_400_100);
+    let then = UNIX_EPOCH
+        .checked_add(Duration::from_secs(1_795_400_100))
+        .ok_or(SelfCheckError::Known)?;
     let known = SigningKeys::from_texts([KNOWN_KEY]).map_err(|_| SelfCheckError::Known)?;
     let mut changed = KNOWN_BODY.to_vec();
     if let Some(last) = changed.last_mut() {
@@ -117,7 +120,7 @@ impl Header {
             tags: [[0; TAG]; MOST_TAGS],
             count: 0,
         };
-        let mut schemes = 0_usize;
+        let mut has_scheme = false;
         for element in value.split(|&byte| byte == b',') {
             let Some(at) = element.iter().position(|&byte| byte == b'=') else {
                 continue;
@@ -133,7 +136,7 @@ impl Header {
                 }
                 b"t" => timestamp = Some(seconds(text)?),
                 b"v1" => {
-                    schemes += 1;
+                    has_scheme = true;
                     header.take(text)?;
                 }
                 // Every other scheme is ignored; v0 is a fake that comes with test events.
@@ -141,7 +144,7 @@ impl Header {
             }
         }
         header.timestamp = timestamp.ok_or(VerifyError::Missing("the signature's timestamp"))?;
-        if schemes == 0 {
+        if !has_scheme {
             return Err(VerifyError::Missing("a v1 signature"));
         }
         Ok(header)
@@ -157,7 +160,7 @@ impl Header {
             .get_mut(self.count)
             .ok_or(VerifyError::Malformed("the header has too many signatures"))?;
         if base16ct::lower::decode(text, slot).is_ok() {
-            self.count += 1;
+            self.count = self.count.saturating_add(1);
         }
         Ok(())
     }
@@ -175,7 +178,7 @@ fn seconds(text: &[u8]) -> Result<u64, VerifyError> {
     }
     let mut seconds: i64 = 0;
     for digit in text {
-        let digit = i64::from(digit - b'0');
+        let digit = i64::from(digit.wrapping_sub(b'0'));
         seconds = seconds
             .checked_mul(10)
             .and_then(|so_far| so_far.checked_add(digit))
@@ -186,20 +189,20 @@ fn seconds(text: &[u8]) -> Result<u64, VerifyError> {
 
 /// Writes `n.` at the end of the buffer and returns that part. 20 digits and the dot always fit.
 fn decimal_dot(mut n: u64, buffer: &mut [u8; 21]) -> &[u8] {
-    let mut used = 0;
-    for place in buffer.iter_mut().rev() {
-        used += 1;
-        if used == 1 {
+    let mut start = buffer.len();
+    for (at, place) in buffer.iter_mut().enumerate().rev() {
+        start = at;
+        if at == 20 {
             *place = b'.';
             continue;
         }
-        *place = b'0' + u8::try_from(n % 10).unwrap_or(0);
+        *place = b'0' | u8::try_from(n % 10).unwrap_or(0);
         n /= 10;
         if n == 0 {
             break;
         }
     }
-    buffer.get(buffer.len() - used..).unwrap_or_default()
+    buffer.get(start..).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Stripe's own shapes and field names: only what the sheet names, everything optional that it calls optional. New fields
 //! come without notice and are passed over; a known field that comes twice, or is of another type, refuses the message.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
 use std::fmt;
