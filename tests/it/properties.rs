@@ -608,13 +608,11 @@ fn a_rotation_under_load_refuses_nothing_genuine_and_takes_nothing_expired() {
 }
 
 type Verifier = Box<dyn Fn(&Callback) -> bool + Send + Sync>;
+type Sent = fn(&SigningKeys, std::time::SystemTime) -> Callback;
+type Rolled = (&'static str, Sent, fn(SigningKeys) -> Verifier);
 
 /// Each gateway that signs: a message of it, and its check under these keys.
-const ROLLED: [(
-    &str,
-    fn(&SigningKeys, std::time::SystemTime) -> Callback,
-    fn(SigningKeys) -> Verifier,
-); 3] = [
+const ROLLED: [Rolled; 3] = [
     (
         "stripe",
         |keys, at| posted(&[("stripe-signature", signature_header(keys, at, b"{}"))], "{}", at),

@@ -164,9 +164,9 @@ impl Arena {
         Self::open_as(gateway, Set::OnDemand).await
     }
 
-    async fn open_as(gateway: Gw, set: Set) -> Self {
-        let played = played(gateway, set);
-        let settles = set == Set::Settles;
+    async fn open_as(gateway: Gw, kind: Set) -> Self {
+        let played = played(gateway, kind);
+        let settles = kind == Set::Settles;
         let (sent, loot) = (PostBox::open(played.taken()).await, PostBox::open(played.taken()).await);
         let wire = Wire::new();
         let store = played.client(Whose::Store, &sent.address, wire.clone());

@@ -1,5 +1,6 @@
 //! The envelope of a message: method, headers, type of its content. Proxy and store must not see two different messages in one (PAY-57).
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use axum::extract::State;
@@ -153,7 +154,7 @@ pub async fn pay_57_over_a_socket_the_tag_comes_once_and_whole(gateway: Gw) {
         for (name, value) in callback.headers() {
             let ours = ["host", "connection", "content-length", "transfer-encoding"];
             if *name != bent && !ours.contains(&name.as_str()) {
-                head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+                write!(head, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
             }
         }
         let (status, body) = sent(store(&arena, &cell).await, &head, callback.body()).await;

@@ -234,7 +234,7 @@ pub async fn s14_currency(gateway: Gw) {
         .unwrap();
     let planned = ExpectedPayment::plan(&*arena.store, &request, arena.clock.now());
     if matches!(gateway, Gw::Sbps | Gw::Gmopg) {
-        let refused = planned.err().expect("it takes yen only");
+        let refused = planned.expect_err("it takes yen only");
         assert!(refused.to_string().contains("another currency"), "{refused}");
         return another_currency_in_a_message(&arena).await;
     }
