@@ -67,7 +67,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "gateways/gmopg/config",
-        "endpoint link method methods pages retry sources transport",
+        "endpoint link method methods pages partial_refunds retry sources transport",
     ),
     (
         "gateways/komoju/config",

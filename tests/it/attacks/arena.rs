@@ -591,8 +591,12 @@ pub struct Question(String);
 impl Question {
     fn of(request: &Request<Bytes>) -> Self {
         let body = String::from_utf8_lossy(request.body());
-        // A question in XML carries its own time and hash; its address is the same for all of them, and so is its kind.
-        let body = if body.trim_start().starts_with('<') { "" } else { &*body };
+        // A question in XML carries its own time and hash; its address is the same for all of them, and its first element names its kind.
+        let body = if body.trim_start().starts_with('<') {
+            body.split("<merchant_id>").next().unwrap_or_default()
+        } else {
+            &*body
+        };
         Self(format!("{} {} {body}", request.method(), request.uri()))
     }
 }

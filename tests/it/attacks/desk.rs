@@ -187,7 +187,9 @@ pub async fn pay_64_returns_and_sweeps_ask_within_their_bounds(gateway: Gw) {
     arena.wire.cut();
     cell.clock.advance(Duration::from_secs(10 * 60));
     let report = cell.cashier.sweep(&SweepPolicy::default().most(2)).await.unwrap();
-    assert_eq!((report.asked, report.unanswered), (2, 2));
+    // Where no message has named a payment there is no question to send.
+    let asked = if gateway == Gw::Sbps { 0 } else { 2 };
+    assert_eq!((report.asked, report.unanswered), (asked, asked));
     assert!(arena.wire.asked() <= 2 * one, "{}", arena.wire.asked());
 }
 
