@@ -20,7 +20,6 @@ mod bounds;
 mod browser;
 mod card_testing;
 mod cashier;
-mod chain;
 mod chain_tampering;
 mod comparisons;
 mod compile_fail;
