@@ -18,7 +18,7 @@ use kessai::mock::Clock;
 use kessai::transport::{BoxFuture, CallLimits, HttpTransport, Transport, TransportError, TransportErrorKind};
 use kessai::{
     Callback, Cashier, CheckoutRequest, ExpectedPayment, Gateway, MerchantReference, PaymentStatus, Redirect,
-    ReturnPage, Standing, SweepPolicy,
+    ReturnPage, SecuritySink, Standing, SweepPolicy,
 };
 
 use super::Gw;
@@ -324,7 +324,11 @@ impl Arena {
 
     /// A store that has written these attempts down, and heard nothing since.
     pub async fn cell(&self, pages: &[&Open]) -> Cell<'_> {
-        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+        self.cell_over(Arc::new(MemoryLedger::new()), Nobody, pages).await
+    }
+
+    /// The same over this ledger, and with somebody who hears of what happens.
+    pub async fn cell_over(&self, ledger: Arc<dyn Ledger>, sink: impl SecuritySink, pages: &[&Open]) -> Cell<'_> {
         for page in pages {
             let expected = &page.attempt.expected;
             let _ = ledger.expect(expected).await.unwrap();
@@ -339,7 +343,7 @@ impl Arena {
         let cashier = Cashier::builder_over(ledger)
             .shared_gateway(Arc::clone(&self.store))
             .clock(clock.clone())
-            .security_sink(Nobody)
+            .security_sink(sink)
             .build()
             .unwrap();
         Cell {
@@ -673,7 +677,7 @@ impl Transport for Wire {
 #[derive(Debug)]
 struct Nobody;
 
-impl kessai::SecuritySink for Nobody {
+impl SecuritySink for Nobody {
     fn emit(
         &self,
         _record: &kessai::security_event::SecurityRecord<'_>,

@@ -22,6 +22,7 @@ use kessai::{
 use super::homes::Home;
 use super::run;
 use super::steps::history;
+use crate::support::around::straight;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -98,6 +99,12 @@ impl Wrong {
         self.fault == fault
     }
 
+    /// Without a fault on the way.
+    #[allow(clippy::unused_self, reason = "the shape that `straight` wants")]
+    fn on<'a, T>(&'a self, _call: &'static str, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
+        work
+    }
+
     fn bend(&self, mut attempt: StoredAttempt) -> StoredAttempt {
         if let Some(status) = self.bent.lock().unwrap().get(attempt.reference()) {
             attempt.status = *status;
@@ -128,20 +135,6 @@ impl Wrong {
             (_, verdict) => verdict,
         }
     }
-}
-
-/// What goes straight on.
-macro_rules! straight {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)+) => {
-        $(#[allow(
-            clippy::elidable_lifetime_names,
-            clippy::needless_lifetimes,
-            reason = "some of these have arguments that live as long, and some have none"
-        )]
-        fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
-            self.inner.$name($($arg),*)
-        })+
-    };
 }
 
 impl Ledger for Wrong {
@@ -293,7 +286,7 @@ impl Ledger for Wrong {
         })
     }
 
-    straight! {
+    straight! { on:
         close(attempt: &'a AttemptReference, why: CloseReason, at: SystemTime) -> ();
         left_to_ask(now: SystemTime) -> u64;
         make_due(attempt: &'a AttemptReference, cue: Cue, at: SystemTime) -> ();

@@ -1,5 +1,6 @@
 //! What several test modules share.
 
+pub mod around;
 #[allow(dead_code, reason = "the drill, whose search it is, uses all of it")]
 #[path = "../../../examples/incident_drill/forms.rs"]
 pub mod forms;
