@@ -20,6 +20,7 @@ mod bounds;
 mod browser;
 mod card_testing;
 mod cashier;
+mod cashier_crash;
 mod chain;
 mod chain_tampering;
 mod comparisons;
