@@ -1,40 +1,23 @@
 //! The ledger fails at each step in turn, between receipt and fulfilment (PAY-29, PAY-40, PAY-47): before it did anything, and
 //! once it has done it and its answer is lost. Nothing is said that is not on record, and what comes afterwards pays once.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use kessai::ledgers::MemoryLedger;
-use kessai::security_event::{SecurityRecord, SinkError};
-use kessai::{SecuritySink, Standing, SweepPolicy};
+use kessai::{Standing, SweepPolicy};
 
 use super::Gw;
 use super::arena::{Arena, Cell, Paid};
 use crate::support::around::{Faults, Surrounded, When};
+use crate::support::told::Told;
 
 const PRICE: u64 = 1776;
 const SIDES: [When; 2] = [When::Before, When::Behind];
 /// No flow has so many steps.
 const MOST_STEPS: usize = 30;
-
-/// The names of what was told.
-#[derive(Clone, Debug, Default)]
-struct Told(Arc<Mutex<Vec<&'static str>>>);
-
-impl Told {
-    fn take(&self) -> Vec<&'static str> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-}
-
-impl SecuritySink for Told {
-    fn emit(&self, record: &SecurityRecord<'_>) -> Result<(), SinkError> {
-        self.0.lock().unwrap().push(record.event.name());
-        Ok(())
-    }
-}
 
 /// A store whose ledger fails when it is told to.
 struct Stand<'a> {

@@ -105,7 +105,9 @@ fn ten_thousand_unproven_messages_at_sbps_ask_nothing_of_the_ledger() {
 
 fn hint(shop: &str, order: &str, n: u64) -> Request<Bytes> {
     let body = format!("ShopID={shop}&OrderID={order}&Status=CAPTURE&Amount=1980&AccessID=a{n}");
-    Request::post("/pay/gmopg/notification").body(Bytes::from(body)).unwrap()
+    Request::post("/pay/gmopg/notification")
+        .body(Bytes::from(body))
+        .unwrap()
 }
 
 /// GMO Payment Gateway signs nothing, so a name is all there is to go by: it is looked up, and an attempt of that name is due.
@@ -118,10 +120,18 @@ fn an_unsigned_message_at_gmopg_costs_one_look_up_and_a_known_name_is_made_due_o
     assert_eq!(nonsense, [], "no message of the gateway");
     let (_, due) = store.attempt();
     let unknown = store.asked_by(|n| hint(GMOPG_SHOP, &format!("x{n}"), n));
-    assert_eq!(unknown, [("find", MESSAGES)], "a name that is not known is looked up, and that is all");
+    assert_eq!(
+        unknown,
+        [("find", MESSAGES)],
+        "a name that is not known is looked up, and that is all"
+    );
     assert_eq!(store.attempt().1, due);
     let known = store.asked_by(|n| hint(GMOPG_SHOP, ATTEMPT, n));
-    assert_eq!(known, [("asked", 1), ("find", MESSAGES)], "made due by the first, and due it stays");
+    assert_eq!(
+        known,
+        [("asked", 1), ("find", MESSAGES)],
+        "made due by the first, and due it stays"
+    );
     assert_eq!(store.attempt().1, Some(*shop::START_TIME));
 }
 

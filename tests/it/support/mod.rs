@@ -6,6 +6,7 @@ pub mod around;
 pub mod forms;
 pub mod inbox;
 pub mod scripted;
+pub mod told;
 pub mod tree;
 pub mod world;
 
