@@ -20,8 +20,8 @@ use kessai::{
 };
 
 use super::homes::Home;
-use super::run;
-use super::steps::history;
+use super::steps::{Random, history};
+use super::{races, run};
 use crate::support::around::straight;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ enum Fault {
     LosesALine,
     /// A right tells another sum than was paid.
     TellsTheWrongSum,
+    /// It looks whether the order is paid, and writes a little later. Only callers at once can notice.
+    LooksFirst,
 }
 
 const FAULTS: [Fault; 16] = [
@@ -187,6 +189,16 @@ impl Ledger for Wrong {
 
     fn apply<'a>(&'a self, judgement: &'a Judgement, at: SystemTime) -> BoxFuture<'a, Result<Applied, StoreError>> {
         Box::pin(async move {
+            if self.has(Fault::LooksFirst)
+                && let Some((attempt, _)) = judgement.evidence()
+                && let Some(stored) = self.inner.attempt(attempt).await?
+            {
+                let unpaid = self.inner.fulfilment_of(&stored.expected.order).await?.is_none();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let verdict = self.inner.apply(judgement, at).await?;
+                let paid = stored.status != PaymentStatus::Captured && verdict == Applied::Already;
+                return Ok(if unpaid && paid { Applied::Now } else { verdict });
+            }
             let verdict = self.inner.apply(judgement, at).await?;
             Ok(self.verdict(verdict, judgement))
         })
@@ -321,13 +333,17 @@ impl LedgerSource for WrongOnes {
     }
 }
 
-async fn run_with(fault: Fault) -> Result<(), Box<run::Failure>> {
-    let home = Home {
+fn home(fault: Fault) -> Home {
+    Home {
         name: "wrong",
         source: Arc::new(WrongOnes(fault)),
         keeps: false,
         deaths: 50,
-    };
+    }
+}
+
+async fn run_with(fault: Fault) -> Result<(), Box<run::Failure>> {
+    let home = home(fault);
     // The same histories for each: a fault that is caught by luck is not caught.
     let maker = |number: usize| history(number as u64, 500, 50);
     run::all(&home, 10, 100, Arc::new(maker)).await.map(drop)
@@ -351,4 +367,21 @@ async fn every_wrong_ledger_is_caught_and_the_history_cut_to_a_few_steps() {
         );
         assert!(failure.cut.len() <= 8, "{fault:?} needs few steps:\n{failure}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_ledger_that_looks_first_and_writes_later_is_caught_by_callers_at_once() {
+    let mut caught = None;
+    for number in 0..50 {
+        let mut random = Random::new(number);
+        if let Err(found) = races::on_one_ledger(&home(Fault::LooksFirst), &mut random).await {
+            caught = Some((number, found));
+            break;
+        }
+    }
+    let (number, found) = caught.expect("two callers who were both told to ship were not noticed");
+    println!(
+        "caught on ledger {number}: {}",
+        found.lines().next().unwrap_or_default()
+    );
 }
