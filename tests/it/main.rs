@@ -47,6 +47,7 @@ mod mock_sbps;
 mod mock_stripe;
 mod model;
 mod money;
+mod ninety_days;
 mod opening;
 mod postgres;
 mod properties;
