@@ -190,8 +190,7 @@ impl Ledger for Wrong {
     fn apply<'a>(&'a self, judgement: &'a Judgement, at: SystemTime) -> BoxFuture<'a, Result<Applied, StoreError>> {
         Box::pin(async move {
             if self.has(Fault::LooksFirst)
-                && let Some((attempt, _)) = judgement.evidence()
-                && let Some(stored) = self.inner.attempt(attempt).await?
+                && let Some(stored) = self.inner.attempt(judgement.evidence().0).await?
             {
                 let unpaid = self.inner.fulfilment_of(&stored.expected.order).await?.is_none();
                 tokio::time::sleep(Duration::from_millis(1)).await;

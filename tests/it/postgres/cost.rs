@@ -197,6 +197,7 @@ async fn no_operation_of_the_daily_work_reads_a_growing_table_from_end_to_end() 
         .reads_little("a sweep", async |ledger, number| {
             let expected = open(ledger, gateway, &format!("swept-{number}")).await;
             let due = AskDue {
+                gateway: gateway.id(),
                 now: now() + Duration::from_secs(500),
                 lease,
                 limit: 20,

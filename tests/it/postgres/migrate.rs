@@ -105,6 +105,7 @@ async fn does_everything(ledger: &PostgresLedger) {
     let expected = open(ledger, &gateway, "order-1").await;
     assert!(ledger.note(&expected.attempt, Note::Returned, now()).await.unwrap());
     let due = AskDue {
+        gateway: gateway.id(),
         now: now() + Duration::from_secs(500),
         lease: Duration::from_secs(60),
         limit: 9,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use kessai::ledger::{
-    AskDue, Asked, Binding, CloseReason, Expected, Fulfilment, Head, HeldEvidence, Judgement, KeptRecord, Mode,
+    AskDue, Asked, Binding, CloseReason, Cue, Expected, Fulfilment, Head, HeldEvidence, Judgement, KeptRecord, Mode,
     ModeChange, Note, Opened, Record, StoreNote, StoredAttempt, Which, Window, WindowCursor, WindowRow,
 };
 use kessai::transport::BoxFuture;
@@ -72,7 +72,9 @@ impl<A: Around> Ledger for Surrounded<A> {
         find(gateway: &'a GatewayId, account: &'a MerchantAccount, subject: &'a Subject) -> Option<StoredAttempt>;
         apply(judgement: &'a Judgement, at: SystemTime) -> Applied;
         attempts_to_ask(due: &'a AskDue) -> Vec<StoredAttempt>;
-        asked(attempt: &'a AttemptReference, asked: &'a Asked, at: SystemTime) -> ();
+        left_to_ask(now: SystemTime) -> u64;
+        asked(seen: &'a StoredAttempt, asked: &'a Asked, at: SystemTime) -> ();
+        make_due(attempt: &'a AttemptReference, cue: Cue, at: SystemTime) -> ();
         note(attempt: &'a AttemptReference, note: Note, at: SystemTime) -> bool;
         next_fulfilment(at: SystemTime, lease: Duration) -> Option<Fulfilment>;
         done(key: &'a FulfilmentKey, at: SystemTime) -> bool;

@@ -12,7 +12,7 @@ use kessai::mock::Clock;
 use kessai::mock::sbps::{Landed, Merchant, MockSbps, TestCard};
 use kessai::sign::SigningKeys;
 use kessai::transport::BoxFuture;
-use kessai::{Addresses, ApiKey, Environment, Gateway, Redirect};
+use kessai::{Addresses, ApiKey, Environment, Gateway, RawParams, Redirect};
 
 use super::{Fate, Hangs, Open, Played, Whose, Wire, brought_back, clock, once};
 use crate::support::inbox::PATIENCE;
@@ -108,7 +108,7 @@ impl Played for Play {
 
     /// It has no id of its own, but a time at which it was made.
     fn again(&self, message: &Request<Bytes>, number: u32, _at: SystemTime) -> Option<Request<Bytes>> {
-        let form = charset::RawParams::parse(message.body()).unwrap();
+        let form = RawParams::parse(message.body()).unwrap();
         let names = message.body().split(|byte| *byte == b'&');
         let names = names.map(|pair| std::str::from_utf8(pair).unwrap().split('=').next().unwrap());
         let mut fields: Vec<(&str, String)> = names
