@@ -593,7 +593,10 @@ enum Mode {
 
 /// Where an answer waits for another one.
 #[derive(Default)]
-struct Crossing(Mutex<Option<(Response<Bytes>, tokio::sync::oneshot::Sender<Response<Bytes>>)>>);
+struct Crossing(Mutex<Option<Waiting>>);
+
+/// An answer, and where the other one goes.
+type Waiting = (Response<Bytes>, tokio::sync::oneshot::Sender<Response<Bytes>>);
 
 impl Crossing {
     async fn swap(&self, answer: Response<Bytes>) -> Response<Bytes> {

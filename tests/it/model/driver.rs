@@ -296,7 +296,7 @@ impl Driver {
         let (story, _) = self.story().await?;
         let mut search = Search::new(&heard, &story);
         for model in std::mem::take(&mut self.models) {
-            search.go(model, vec![0; heard.len()]);
+            search.go(model, &vec![0; heard.len()]);
         }
         if search.ends.is_empty() {
             return Err(format!(

@@ -35,8 +35,8 @@ impl<'a> Search<'a> {
     }
 
     /// From what is true when each caller is so far.
-    pub fn go(&mut self, model: Model, places: Vec<usize>) {
-        let seen = self.seen.entry(places.clone()).or_default();
+    pub fn go(&mut self, model: Model, places: &[usize]) {
+        let seen = self.seen.entry(places.to_vec()).or_default();
         if seen.contains(&model) {
             return;
         }
@@ -58,9 +58,9 @@ impl<'a> Search<'a> {
             }
             let mut after = model.clone();
             if says(&mut after, heard) && self.story.starts_with(after.lines()) {
-                let mut places = places.clone();
+                let mut places = places.to_vec();
                 places[caller] += 1;
-                self.go(after, places);
+                self.go(after, &places);
             }
         }
     }

@@ -73,7 +73,7 @@ fn steps(caller: u8, base: u32, random: &mut Random) -> Vec<Step> {
         _ => {
             for _ in 0..2 {
                 let about = base + u32::try_from(random.below(4)).unwrap();
-                let status = [S::Captured, S::Captured, S::Failed, S::Refunded, S::Pending][random.below(5) as usize];
+                let status = random.of(&[S::Captured, S::Captured, S::Failed, S::Refunded, S::Pending]);
                 let tell = Tell {
                     about,
                     status,
