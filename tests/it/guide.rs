@@ -21,7 +21,12 @@ fn quoted(page: &str) -> impl Iterator<Item = &str> {
 
 fn functions(text: &str) -> Vec<&str> {
     text.lines()
-        .filter_map(|line| line.trim_start().trim_start_matches("async ").strip_prefix("fn "))
+        .filter_map(|line| {
+            line.trim_start()
+                .trim_start_matches("pub ")
+                .trim_start_matches("async ")
+                .strip_prefix("fn ")
+        })
         .filter_map(|rest| rest.split(['(', '<']).next())
         .collect()
 }

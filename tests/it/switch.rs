@@ -10,6 +10,7 @@ use kessai::report::Format;
 use kessai::{Clock, GatewayId, MerchantAccount, OpenError, PaymentStatus, SweepPolicy};
 use serde_json::{Value, json};
 
+use crate::support::around::ByName;
 use crate::support::order;
 use crate::support::world::{World, event, paid, session, tell_a_story};
 
@@ -341,8 +342,8 @@ async fn an_attempt_that_nobody_confirmed_counts_only_until_it_no_longer_blocks_
 
 #[tokio::test]
 async fn a_gateway_that_gives_no_answers_holds_up_nobody_and_what_was_done_is_told_when_the_ledger_fails() {
-    let ledger = crate::support::failing::Failing::new();
-    let world = World::over(ledger.clone());
+    let (memory, ledger) = ByName::over_memory();
+    let world = World::over(memory);
     let mut attempts = Vec::new();
     for n in 0..10 {
         attempts.push(world.open(&order(&format!("EC-{n}")), &format!("cs_test_{n}")).await);

@@ -8,7 +8,7 @@ mod stripe;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
@@ -18,7 +18,7 @@ use kessai::mock::Clock;
 use kessai::transport::{BoxFuture, CallLimits, HttpTransport, Transport, TransportError, TransportErrorKind};
 use kessai::{
     Callback, Cashier, CheckoutRequest, ExpectedPayment, Gateway, MerchantReference, PaymentStatus, Redirect,
-    ReturnPage, Standing, SweepPolicy,
+    ReturnPage, SecuritySink, Standing, SweepPolicy,
 };
 
 use super::Gw;
@@ -66,6 +66,10 @@ pub trait Played: Send + Sync {
     fn give_back(&self, attempt: &StoredAttempt);
 
     fn quiet(&self) -> BoxFuture<'_, ()>;
+
+    /// The same message days later, as a gateway repeats itself: under another id and signed anew at this time. None where
+    /// messages are not signed.
+    fn again(&self, message: &Request<Bytes>, number: u32, at: SystemTime) -> Option<Request<Bytes>>;
 
     /// The words that say "taken", for a store that takes anything.
     fn taken(&self) -> &'static str;
@@ -324,7 +328,11 @@ impl Arena {
 
     /// A store that has written these attempts down, and heard nothing since.
     pub async fn cell(&self, pages: &[&Open]) -> Cell<'_> {
-        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+        self.cell_over(Arc::new(MemoryLedger::new()), Nobody, pages).await
+    }
+
+    /// The same over this ledger, and with somebody who hears of what happens.
+    pub async fn cell_over(&self, ledger: Arc<dyn Ledger>, sink: impl SecuritySink, pages: &[&Open]) -> Cell<'_> {
         for page in pages {
             let expected = &page.attempt.expected;
             let _ = ledger.expect(expected).await.unwrap();
@@ -339,7 +347,7 @@ impl Arena {
         let cashier = Cashier::builder_over(ledger)
             .shared_gateway(Arc::clone(&self.store))
             .clock(clock.clone())
-            .security_sink(Nobody)
+            .security_sink(sink)
             .build()
             .unwrap();
         Cell {
@@ -579,6 +587,38 @@ enum Mode {
     Answers(HashMap<Question, Response<Bytes>>),
     /// The same whatever is asked.
     Always(Response<Bytes>),
+    /// Of two questions that are asked at once each gets the answer to the other.
+    Crossed(Arc<Crossing>),
+}
+
+/// Where an answer waits for another one.
+#[derive(Default)]
+struct Crossing(Mutex<Option<Waiting>>);
+
+/// An answer, and where the other one goes.
+type Waiting = (Response<Bytes>, tokio::sync::oneshot::Sender<Response<Bytes>>);
+
+impl Crossing {
+    async fn swap(&self, answer: Response<Bytes>) -> Response<Bytes> {
+        let mut waits = {
+            let mut place = self.0.lock().unwrap();
+            if let Some((other, first)) = place.take() {
+                first.send(answer).unwrap();
+                return other;
+            }
+            let (first, waits) = tokio::sync::oneshot::channel();
+            *place = Some((answer, first));
+            waits
+        };
+        match tokio::time::timeout(Duration::from_millis(500), &mut waits).await {
+            Ok(swapped) => swapped.unwrap(),
+            // Nobody else asks any more, or is just about to.
+            Err(_) => match self.0.lock().unwrap().take() {
+                Some((own, _)) => own,
+                None => waits.try_recv().unwrap(),
+            },
+        }
+    }
 }
 
 impl std::fmt::Debug for Wire {
@@ -623,6 +663,11 @@ impl Wire {
         self.set(Mode::Always(answer));
     }
 
+    /// The real answers of the gateway, each to the other of two questions.
+    pub fn crosses(&self) {
+        self.set(Mode::Crossed(Arc::default()));
+    }
+
     /// What was asked and answered since the mode was set.
     pub fn take(&self) -> Exchanges {
         Exchanges(std::mem::take(&mut self.inside.lock().unwrap().heard))
@@ -641,11 +686,16 @@ impl Transport for Wire {
         limits: CallLimits,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         let question = Question::of(&request);
+        let mut crossing = None;
         let decided = {
             let mut inside = self.inside.lock().unwrap();
             inside.asked += 1;
             match &inside.mode {
                 Mode::Live => None,
+                Mode::Crossed(place) => {
+                    crossing = Some(Arc::clone(place));
+                    None
+                }
                 Mode::Cut(kind) => Some(Err(TransportError::new(kind.unwrap_or(TransportErrorKind::Connect)))),
                 Mode::Always(answer) => Some(Ok(answer.clone())),
                 Mode::Answers(answers) => {
@@ -658,7 +708,10 @@ impl Transport for Wire {
             if let Some(decided) = decided {
                 return decided;
             }
-            let answer = self.real.send(request, limits).await?;
+            let mut answer = self.real.send(request, limits).await?;
+            if let Some(crossing) = crossing {
+                answer = crossing.swap(answer).await;
+            }
             self.inside.lock().unwrap().heard.push((question, answer.clone()));
             Ok(answer)
         })
@@ -673,7 +726,7 @@ impl Transport for Wire {
 #[derive(Debug)]
 struct Nobody;
 
-impl kessai::SecuritySink for Nobody {
+impl SecuritySink for Nobody {
     fn emit(
         &self,
         _record: &kessai::security_event::SecurityRecord<'_>,
@@ -703,4 +756,15 @@ fn brought_back(url: &str, posted: Option<Vec<u8>>) -> Request<Bytes> {
         None => Request::get(target),
     };
     request.body(Bytes::from(posted.unwrap_or_default())).unwrap()
+}
+
+/// The same event in JSON under another id; its signature is none any more.
+fn under_another_id(message: &Request<Bytes>, id: &str) -> Request<Bytes> {
+    let mut event: serde_json::Value = serde_json::from_slice(message.body()).unwrap();
+    assert!(event["id"].is_string());
+    event["id"] = id.into();
+    let mut again = message.clone();
+    *again.body_mut() = Bytes::from(event.to_string());
+    again.headers_mut().remove("content-length");
+    again
 }

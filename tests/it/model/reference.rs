@@ -234,12 +234,12 @@ impl Model {
                 }
             },
             What::NextFulfilment { lease } => {
-                let free = |right: &&mut Right| right.done.is_none() && right.lease.is_none_or(|end| end <= at);
-                Said::Right(self.rights.iter_mut().find(free).map(|right| {
-                    right.lease = Some(at + lease);
-                    right.deliveries += 1;
-                    (right.attempt, right.deliveries)
-                }))
+                let next = self
+                    .rights
+                    .iter()
+                    .find(|right| right.is_free(at))
+                    .map(|right| right.attempt);
+                Said::Right(next.map(|attempt| self.hand_out(at, *lease, attempt).unwrap()))
             }
             What::Fulfilled { attempt } => self.fulfilled(at, *attempt),
             What::Note { attempt, note } => {
@@ -263,6 +263,15 @@ impl Model {
                 Said::Mode(self.stopped, self.asks_first)
             }
         }
+    }
+
+    /// Of rights that were made at once any may be the oldest: hands out that of this attempt, if it is free.
+    pub fn hand_out(&mut self, at: u64, lease: u64, attempt: u32) -> Option<(u32, u32)> {
+        let mut rights = self.rights.iter_mut();
+        let right = rights.find(|right| right.attempt == attempt && right.is_free(at))?;
+        right.lease = Some(at + lease);
+        right.deliveries += 1;
+        Some((right.attempt, right.deliveries))
     }
 
     /// Everything that can be read.
@@ -602,6 +611,12 @@ impl Model {
             }
         }
         took
+    }
+}
+
+impl Right {
+    fn is_free(&self, at: u64) -> bool {
+        self.done.is_none() && self.lease.is_none_or(|end| end <= at)
     }
 }
 

@@ -12,13 +12,13 @@ use kessai::{CheckpointKey, Clock, OpenError};
 
 use super::{Kept, field, text, word, world, world_with};
 use crate::chain_tampering::sample::beside;
-use crate::support::failing::Failing;
+use crate::support::around::ByName;
 use crate::support::order;
 use crate::support::world::{World, paid, tell_a_story};
 
-fn over_failing() -> (World, Kept, Arc<Failing>) {
-    let (kept, ledger) = (Kept::default(), Failing::new());
-    let world = world_with(ledger.clone(), vec![Box::new(kept.clone())], SecurityPolicy::default());
+fn over_failing() -> (World, Kept, Arc<ByName>) {
+    let (kept, (memory, ledger)) = (Kept::default(), ByName::over_memory());
+    let world = world_with(memory, vec![Box::new(kept.clone())], SecurityPolicy::default());
     let _ = kept.take();
     (world, kept, ledger)
 }
