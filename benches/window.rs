@@ -127,11 +127,11 @@ impl Sold {
         let mut written = Counted::default();
         let window = self.window(orders);
         let start = Instant::now();
-        let totals = runtime
+        let reported = runtime
             .block_on(self.cashier.report(window, format, &mut written))
             .unwrap();
         let took = start.elapsed();
-        assert_eq!(totals.attempts(), orders);
+        assert_eq!(reported.totals.attempts(), orders);
         (took, written.0)
     }
 

@@ -351,7 +351,7 @@ async fn sell(database: &str) -> Result<bool, Failure> {
     let fulfilled = until_fulfilled(&ledger).await?;
     let sold = account(&ledger, &own, &schema, fulfilled).await?;
     let stopped = stop(&ledger, nodes.last().ok_or("two nodes were started")?).await?;
-    let chain = verify(&ledger, None).await?;
+    let chain = verify(&ledger, &[]).await?;
     println!("the chain  {chain:?}");
     let ok = sold && stopped && chain.is_intact();
     balancing.abort();

@@ -8,6 +8,12 @@ pub(crate) fn micros(at: SystemTime) -> String {
     format!("{}.{:06}Z", seconds(since.as_secs()), since.subsec_micros())
 }
 
+/// The same with milliseconds.
+pub(crate) fn millis(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:03}Z", seconds(since.as_secs()), since.subsec_millis())
+}
+
 /// Date and time without a zone.
 fn seconds(since_1970: u64) -> String {
     const LAST: u64 = 253_402_300_799;
@@ -54,7 +60,9 @@ mod tests {
     fn times_are_those_of_the_calendar() {
         for (seconds, expected) in [
             (0, "1970-01-01T00:00:00.000007Z"),
+            (68_169_599, "1972-02-28T23:59:59.000007Z"),
             (68_169_600, "1972-02-29T00:00:00.000007Z"),
+            (951_782_400, "2000-02-29T00:00:00.000007Z"),
             (951_868_800, "2000-03-01T00:00:00.000007Z"),
             (1_795_400_000, "2026-11-23T02:13:20.000007Z"),
             (1_798_761_599, "2026-12-31T23:59:59.000007Z"),
@@ -64,7 +72,13 @@ mod tests {
         ] {
             let at = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(7);
             assert_eq!(micros(at), expected);
+            let millis_expected = expected.replace(".000007Z", ".000Z");
+            assert_eq!(millis(at), millis_expected);
         }
+        assert_eq!(
+            millis(UNIX_EPOCH + Duration::from_micros(1_007_999)),
+            "1970-01-01T00:00:01.007Z"
+        );
         assert_eq!(
             micros(UNIX_EPOCH - Duration::from_secs(5)),
             "1970-01-01T00:00:00.000000Z"

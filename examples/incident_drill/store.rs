@@ -16,7 +16,7 @@ use kessai::gateways::gmopg::GmoPg;
 use kessai::gateways::komoju::Komoju;
 use kessai::gateways::sbps::{Sbps, ShopId};
 use kessai::gateways::stripe::Stripe;
-use kessai::integrations::axum::Reply;
+use kessai::integrations::axum::{Reply, answer};
 use kessai::ledger::rules::AskTimes;
 use kessai::ledger::{ChainCheck, Checkpoint, Ledger, SwitchText, Window};
 use kessai::ledgers::SqliteLedger;
@@ -24,8 +24,8 @@ use kessai::report::Format;
 use kessai::security_event::{Background, JsonLines};
 use kessai::sign::SigningKeys;
 use kessai::{
-    Addresses, ApiKey, Callback, Cashier, CheckoutRequest, CheckpointKey, Currency, CustomerReference, Environment,
-    GatewayId, MerchantAccount, MerchantReference, Money, OpenError, SweepPolicy,
+    Addresses, ApiKey, Callback, CallbackError, Cashier, CheckoutRequest, CheckpointKey, Currency, CustomerReference,
+    Environment, GatewayId, MerchantAccount, MerchantReference, Money, OpenError, SweepPolicy,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -93,24 +93,24 @@ impl Store {
             }
             "reopen" => {
                 let check = cashier
-                    .reopen(operator, SwitchText::new(text(&with, "reason")?)?)
+                    .reopen(operator, SwitchText::new(text(&with, "reason")?)?, &[])
                     .await?;
                 Ok(json!({"checks": check.checks.len()}))
             }
             "expire" => {
-                let report = cashier.expire_open().await?;
+                let report = cashier.expire_open().await;
                 Ok(json!({"closed": report.closed.len(), "cannot": report.cannot.len(), "failed": report.failed.len()}))
             }
             "rotate" => self.rotate(&open, operator, &with).await,
             "report" => open.report(&with).await,
             "checkpoint" => {
                 let key = CheckpointKey::new(text(&with, "key")?)?;
-                Ok(json!(cashier.checkpoint(&key).await?.to_string()))
+                Ok(json!(cashier.checkpoint(&key, None).await?.to_string()))
             }
             "verify" => {
                 let key = CheckpointKey::new(text(&with, "key")?)?;
                 let checkpoint = Checkpoint::read(text(&with, "checkpoint")?, &key)?;
-                match cashier.verify(Some(&checkpoint)).await? {
+                match cashier.verify(&[checkpoint]).await? {
                     ChainCheck::Intact { head, exposed } => Ok(json!({"records": head.count, "exposed": exposed})),
                     ChainCheck::Broken(at) => Err(at.to_string().into()),
                     _ => Err("the check says nothing clear".into()),
@@ -346,9 +346,13 @@ async fn buy(State(store): State<Store>, Query(query): Query<BTreeMap<String, St
     }
 }
 
-async fn notification(State(store): State<Store>, Segment(gateway): Segment<String>, callback: Callback) -> Response {
+async fn notification(
+    State(store): State<Store>,
+    Segment(gateway): Segment<String>,
+    taken: Result<Callback, CallbackError>,
+) -> Response {
     match (named(&gateway), store.opened()) {
-        (Some(gateway), Ok(open)) => Reply::from(open.cashier.callback(&gateway, callback).await).into_response(),
+        (Some(gateway), Ok(open)) => answer(&open.cashier, &gateway, taken).await,
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }

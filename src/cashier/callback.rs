@@ -61,6 +61,7 @@ impl Cashier {
         match received {
             Received::Hint(subject) => self.take_hint(gateway, subject).await,
             Received::Proven(notification) => {
+                self.tell_key(gateway.as_ref(), notification);
                 // All of them, or the whole delivery comes again: applying one twice changes nothing.
                 let mut kept = Kept::Yes;
                 for event in notification.clone().into_events() {
@@ -87,7 +88,6 @@ impl Cashier {
 
     async fn take_event(&self, gateway: &Arc<dyn Gateway>, event: Verified<PaymentEvent>) -> Result<Kept, StoreError> {
         let said = event.value();
-        self.tell_key(gateway.as_ref(), &event);
         // Test messages reach live endpoints in some set-ups. Acknowledged, so that they stop coming, and ignored.
         if said.environment != gateway.environment() {
             notice!(gateway = %gateway.id(), "a message of the other environment was ignored");

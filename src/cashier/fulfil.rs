@@ -79,7 +79,8 @@ impl Cashier {
         let Some(fulfilment) = next.inspect_err(self.ledger_failed(Step::Fulfil))? else {
             return Ok(None);
         };
-        let attempt = ledger.attempt(&fulfilment.attempt).await?;
+        let attempt = ledger.attempt(&fulfilment.attempt).await;
+        let attempt = attempt.inspect_err(self.ledger_failed(Step::Fulfil))?;
         let status = attempt.map_or(PaymentStatus::Unknown, |attempt| attempt.status);
         Ok(Some(Due {
             fulfilment,

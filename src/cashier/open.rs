@@ -279,6 +279,7 @@ impl Cashier {
         }
         let expire = gateway.abilities().expire.ok_or_else(|| underway(now.status))?;
         // A refusal usually means that it was paid a moment ago; then the next look at the ledger tells.
+        self.closing(&now);
         match expire.expire(&now, self.now()).await {
             Ok(event) => {
                 let _ = self.take_evidence(&now, event).await?;
@@ -310,6 +311,7 @@ impl Cashier {
         let Some(expire) = gateway.abilities().expire else {
             return Ok(false);
         };
+        self.closing(open);
         let Ok(event) = expire.expire(open, self.now()).await else {
             return Ok(false);
         };

@@ -91,8 +91,9 @@ impl Cashier {
         let Some(gateway) = self.gateway(gateway) else {
             return Ok(None);
         };
-        self.tell_card_fields(callback);
-        let attempt = match self.attempt_of(gateway.id(), callback).await? {
+        let found = self.attempt_of(gateway.id(), callback).await?;
+        self.tell_card_fields(gateway.as_ref(), callback, found.is_ok());
+        let attempt = match found {
             Ok(attempt) => attempt,
             Err(reason) => {
                 self.tell_forged(gateway.as_ref(), reason);

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use super::{Cashier, Checked, LimitedBy, OpenError, SelfCheck};
-use crate::callback::Callback;
+use crate::callback::{Callback, CallbackError};
 use crate::error::{Error, VerifyError};
 use crate::form::Params;
 use crate::gateway::Gateway;
@@ -83,7 +83,14 @@ impl Cashier {
                 });
             }
             OpenError::Plan(PlanError::Request(RequestError::CardData(sighted))) => self.card_data_sighted(sighted),
-            OpenError::Gateway(error) => self.tell_untrusted(error, gateway, Step::Open),
+            OpenError::Gateway(error) => {
+                self.tell_untrusted(error, gateway, Step::Open);
+                self.tell(SecurityEvent::CheckoutFailed {
+                    at: at(gateway),
+                    order: order.clone(),
+                    reason: error.kind().into(),
+                });
+            }
             OpenError::Store(_) => self.tell(SecurityEvent::LedgerFailed { during: Step::Open }),
             _ => {}
         }
@@ -97,6 +104,17 @@ impl Cashier {
     }
 
     // ----- callbacks -----
+
+    /// Tells that a message was refused before it could become a [`Callback`]: too large, encoded, or not arrived whole. It is
+    /// counted and sampled like a message whose proof fails. Without effect for a gateway that is not configured.
+    pub fn refused(&self, gateway: &GatewayId, error: &CallbackError) {
+        if let Some(gateway) = self.gateway(gateway) {
+            self.tell(SecurityEvent::CallbackRefused {
+                at: at(gateway.as_ref()),
+                reason: (*error).into(),
+            });
+        }
+    }
 
     pub(super) fn tell_refused(&self, gateway: &dyn Gateway, error: VerifyError) {
         self.tell(SecurityEvent::CallbackRefused {
@@ -121,8 +139,8 @@ impl Cashier {
     }
 
     /// Says if a key that is on its way out made the signature.
-    pub(super) fn tell_key(&self, gateway: &dyn Gateway, event: &Verified<PaymentEvent>) {
-        if let Some(key) = event.key().filter(|key| key.is_retiring()) {
+    pub(super) fn tell_key<T>(&self, gateway: &dyn Gateway, proven: &Verified<T>) {
+        if let Some(key) = proven.key().filter(|key| key.is_retiring()) {
             self.tell(SecurityEvent::KeyRetiredUsed {
                 at: at(gateway),
                 slot: u64::try_from(key.index()).unwrap_or(u64::MAX),
@@ -234,8 +252,14 @@ impl Cashier {
         self.0.events.turned(&attempt.expected, Turn::Seen);
     }
 
-    /// A card form that was pointed at the return page shows by the names of its fields.
-    pub(super) fn tell_card_fields(&self, callback: &Callback) {
+    /// The store closes this page by itself: what becomes of it says nothing about a shopper.
+    pub(super) fn closing(&self, attempt: &StoredAttempt) {
+        self.0.events.closing(&attempt.expected);
+    }
+
+    /// A card form that was pointed at the return page shows by the names of its fields. Who shows an attempt's own token comes
+    /// from a page of ours; of anybody else it is less to wonder at.
+    pub(super) fn tell_card_fields(&self, gateway: &dyn Gateway, callback: &Callback, shows_token: bool) {
         let query = callback.query().unwrap_or_default().as_bytes();
         let card = |text| {
             let params = Params::parse(text).ok()?;
@@ -243,16 +267,22 @@ impl Cashier {
             params.iter().any(names).then_some(())
         };
         if card(query).is_some() || card(callback.body()).is_some() {
-            self.tell(SecurityEvent::CardDataSighted {
-                place: "a return's field",
-                reason: Reason::FieldName,
+            let reason = Reason::FieldName;
+            self.tell(if shows_token {
+                SecurityEvent::CardDataSighted {
+                    place: "a return's field",
+                    reason,
+                }
+            } else {
+                let at = at(gateway);
+                SecurityEvent::CardFieldUnproven { at, reason }
             });
         }
     }
 
     // ----- the switch, the keys, the self-check -----
 
-    pub(super) fn tell_turned(&self, change: &ModeChange, open_attempts: u64) {
+    pub(super) fn tell_turned(&self, change: &ModeChange) {
         let actor = EventText::new(change.actor.as_str());
         let purpose = EventText::new(change.reason.as_str());
         let reason = match change.switch {
@@ -264,7 +294,6 @@ impl Cashier {
             Switch::Stop => self.tell(SecurityEvent::StopEngaged {
                 actor: actor.clone(),
                 purpose: purpose.clone(),
-                open_attempts,
             }),
             Switch::Reopen => self.tell(SecurityEvent::StopReleased { actor: actor.clone() }),
             Switch::AskBeforeApply => {}
@@ -280,9 +309,10 @@ impl Cashier {
     }
 
     pub(super) fn tell_self_check(&self, check: &SelfCheck) {
-        for failed in check.checks.iter().filter(|check| !check.passed) {
+        for failed in check.failed() {
             let reason = match failed.what {
                 Checked::Keys => Reason::Keys,
+                Checked::Vector => Reason::Vector,
                 Checked::Environment => Reason::Environment,
                 Checked::Hosts => Reason::Hosts,
                 Checked::Clock => Reason::ClockSkew,
@@ -298,8 +328,8 @@ impl Cashier {
     pub(super) fn tell_chain(&self, check: ChainCheck) {
         if let ChainCheck::Broken(Break { position, why }) = check {
             let reason = match why {
-                BreakReason::Position => Reason::Reordered,
-                BreakReason::Missing => Reason::Removed,
+                // Records are read in order, so another one in the place of this one is a later one.
+                BreakReason::Position | BreakReason::Missing => Reason::Removed,
                 BreakReason::Altered | BreakReason::Rewritten | BreakReason::State => Reason::Altered,
             };
             self.tell(SecurityEvent::LedgerBroken { position, reason });
@@ -328,12 +358,12 @@ fn turn(status: PaymentStatus) -> Option<Turn> {
     match status {
         PaymentStatus::Failed => Some(Turn::Declined),
         PaymentStatus::Expired => Some(Turn::Expired),
+        PaymentStatus::Cancelled => Some(Turn::Cancelled),
         PaymentStatus::Created | PaymentStatus::Unknown => None,
         // Where money came, the order itself is told elsewhere.
         PaymentStatus::Pending
         | PaymentStatus::RequiresAction
         | PaymentStatus::Authorized
-        | PaymentStatus::Cancelled
         | PaymentStatus::Captured
         | PaymentStatus::PartiallyRefunded
         | PaymentStatus::Refunded

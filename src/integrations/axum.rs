@@ -4,12 +4,14 @@
 //! run before it, or the gateway's signature will not fit any more. [`Intake`] changes the limits for a router.
 //!
 //! ```
-//! use axum::{Router, extract::State, routing::post};
-//! use kessai::integrations::axum::Reply;
-//! use kessai::{Callback, Cashier, GatewayId};
+//! use axum::{Router, extract::State, response::Response, routing::post};
+//! use kessai::integrations::axum::answer;
+//! use kessai::{Callback, CallbackError, Cashier, GatewayId};
 //!
-//! async fn notification(State(cashier): State<Cashier>, callback: Callback) -> Reply {
-//!     cashier.callback(&GatewayId::STRIPE, callback).await.into()
+//! type Taken = Result<Callback, CallbackError>;
+//!
+//! async fn notification(State(cashier): State<Cashier>, taken: Taken) -> Response {
+//!     answer(&cashier, &GatewayId::STRIPE, taken).await
 //! }
 //!
 //! fn routes(cashier: Cashier) -> Router {
@@ -29,8 +31,10 @@ use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 
 use crate::callback::{Callback, CallbackError, CallbackLimits};
+use crate::cashier::Cashier;
 use crate::clock::{Clock, SystemClock};
 use crate::redirect::{Nonce, Redirect};
+use crate::reference::GatewayId;
 
 /// How requests are taken in: limits, deadline and clock. Set it for a router with `axum::Extension`.
 ///
@@ -109,6 +113,18 @@ impl<S: Send + Sync> FromRequest<S> for Callback {
             http::Request::from_parts(parts, body),
             intake.clock.now(),
         )
+    }
+}
+
+/// Hands a gateway's message to the cashier, or tells it what was refused before it was one ([`Cashier::refused`]), and gives the
+/// answer. A handler that takes a plain [`Callback`] answers what was refused by itself, and nobody hears of it.
+pub async fn answer(cashier: &Cashier, gateway: &GatewayId, taken: Result<Callback, CallbackError>) -> Response {
+    match taken {
+        Ok(callback) => Reply(cashier.callback(gateway, callback).await).into_response(),
+        Err(error) => {
+            cashier.refused(gateway, &error);
+            error.into_response()
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //! what follows (PAY-60). The encoding is specified in the guide ([`crate::guide::chain`]), for auditors without this crate.
 //!
 //! A chain alone does not show that its end was cut off, nor that it was written anew as a whole: whoever can write the
-//! database can do both. A [`Checkpoint`](super::Checkpoint) that is kept elsewhere shows both, back to the moment when it was
-//! made.
+//! database can do both. A [`Checkpoint`](super::Checkpoint) that is kept elsewhere shows both, if they happened after it was made:
+//! so all of them are kept, and checked.
 
 use std::fmt;
 
@@ -133,7 +133,7 @@ pub struct Break {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BreakReason {
-    /// Another position is where this one has to be: a record was removed, added or moved.
+    /// A later position is where this one has to be: a record was removed. (One that was added or moved has another's digest.)
     #[error("another record is in its place")]
     Position,
     /// Its digest is not that of its content behind the record before it: it, or one before it, was changed.

@@ -12,8 +12,9 @@ use crate::secret::CheckpointKey;
 
 /// How far a ledger went at a moment: how many records, the digest of the last one, the time, and a tag over all three.
 ///
-/// It is one line of text. Send it to another machine regularly, also when nothing happened: it shows later that what was
-/// there then is still there. It says nothing about what came after it.
+/// It is one line of text. Send it to another machine regularly, also when nothing happened, and keep every line: each shows later
+/// that what was there then is still there. It says nothing about what came after it, nor about what had been written anew before
+/// it was made: that the earlier lines show.
 ///
 /// A value of this type is genuine: it was made under a key, or read with the key under which it was made. There is no other
 /// way to one, so nothing is ever checked against a line that somebody else wrote.

@@ -16,6 +16,7 @@ mod judgement;
 mod mode;
 mod record;
 pub mod rules;
+mod story;
 pub mod verify;
 mod window;
 
@@ -29,7 +30,7 @@ pub use self::expected::{ExpectedPayment, PlanError, StoredAttempt};
 pub use self::judgement::{Accepted, AskReason, Contradiction, Judgement, Mismatch, News, Rejected, Unclear};
 pub use self::mode::{Mode, ModeChange, Switch, SwitchText, SwitchTextError, Switched};
 pub use self::record::{HeldEvidence, Note, Record, RecordKind};
-pub use self::verify::{ChainCheck, verify};
+pub use self::verify::{ChainCheck, continues, verify};
 pub use self::window::{Window, WindowCursor, WindowError, WindowRow};
 use crate::checkout::ContentDigest;
 use crate::event::Subject;

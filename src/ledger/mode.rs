@@ -90,10 +90,25 @@ impl Mode {
 #[serde(try_from = "String", into = "String")]
 pub struct SwitchText(String);
 
-/// Why a text cannot go on record.
+/// Why a text (an actor, a reason, a label) cannot go on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an actor or a reason has 1 to 200 characters in one line, and no card data in it")]
-pub struct SwitchTextError;
+#[non_exhaustive]
+pub enum SwitchTextError {
+    /// There is nothing in it to read.
+    #[error("an actor, a reason or a label is empty, or nothing but spaces: say who, or why")]
+    Blank,
+    /// It has more than 200 characters.
+    #[error("an actor, a reason or a label has more than 200 characters: shorten it")]
+    TooLong,
+    /// A line break, another control character, or one that hides or turns text round.
+    #[error(
+        "an actor, a reason or a label has a line break or an invisible character in it: write it in one plain line"
+    )]
+    Hidden,
+    /// It looks like card data, which goes nowhere.
+    #[error("an actor, a reason or a label has what looks like card data in it: leave that out")]
+    CardData,
+}
 
 impl SwitchText {
     /// Checks the text and takes it.
@@ -103,11 +118,19 @@ impl SwitchText {
         let hidden = |c: char| {
             c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
-        let blank = text.trim().is_empty();
-        if blank || length > 200 || text.chars().any(hidden) || check_text("the reason", &text).is_err() {
-            return Err(SwitchTextError);
+        if text.trim().is_empty() {
+            return Err(SwitchTextError::Blank);
         }
-        Ok(Self(text))
+        if length > 200 {
+            return Err(SwitchTextError::TooLong);
+        }
+        if text.chars().any(hidden) {
+            return Err(SwitchTextError::Hidden);
+        }
+        match check_text("the reason", &text) {
+            Ok(()) => Ok(Self(text)),
+            Err(_) => Err(SwitchTextError::CardData),
+        }
     }
 
     /// The text.
@@ -159,16 +182,17 @@ mod tests {
 
     #[test]
     fn what_is_no_name_and_no_reason_is_refused() {
-        for text in [
-            "",
-            "  ",
-            "two\nlines",
-            "a\u{202e}b",
-            "bell\u{7}",
-            "seen 4242 4242 4242 4242 in a log",
-            &"x".repeat(201),
+        use SwitchTextError as Why;
+        for (text, why) in [
+            ("", Why::Blank),
+            ("  ", Why::Blank),
+            ("two\nlines", Why::Hidden),
+            ("a\u{202e}b", Why::Hidden),
+            ("bell\u{7}", Why::Hidden),
+            ("seen 4242 4242 4242 4242 in a log", Why::CardData),
+            (&"x".repeat(201), Why::TooLong),
         ] {
-            assert!(SwitchText::new(text).is_err(), "{text:?}");
+            assert_eq!(SwitchText::new(text).err(), Some(why), "{text:?}");
         }
         assert!(SwitchText::new("山田 花子").is_ok());
         assert!(SwitchText::new("the payment agency called at 03-5321-1111").is_ok());

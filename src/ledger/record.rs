@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::ExpectedPayment;
 use super::mode::{Switch, SwitchText};
+use super::{ExpectedPayment, Opened, StoredAttempt};
 use crate::money::Money;
 use crate::payment::{GatewayWord, PaymentStatus};
 use crate::reference::{
@@ -62,11 +62,18 @@ pub enum RecordKind {
         /// SHA-256 over everything that was written down, as JSON, in hex: the page's end, the customer and the rest cannot be
         /// changed either.
         whole: String,
+        /// True if every name that the gateway gives to this attempt is on record, with what bound it. Records that were written
+        /// before names were kept do not say so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        names: bool,
     },
     /// The gateway made a hosted payment page.
     Opened {
         /// Its name for the checkout.
         checkout: Option<GatewayReference>,
+        /// Its name for the payment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment: Option<GatewayReference>,
     },
     /// No page came to be.
     Closed {
@@ -97,8 +104,14 @@ pub enum RecordKind {
         gateway_status: GatewayWord,
         /// Keyed digest of the raw bytes, in hex.
         evidence: String,
+        /// The gateway's name for the checkout, if this bound it to the attempt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkout: Option<GatewayReference>,
+        /// Its name for the payment, if this bound it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment: Option<GatewayReference>,
     },
-    /// A proof that changed nothing: known already, or older, or it said too little, so that the gateway is asked.
+    /// A proof that moved no state: known already, or older, or it said too little, so that the gateway is asked.
     Heard {
         /// What it said.
         status: PaymentStatus,
@@ -106,6 +119,12 @@ pub enum RecordKind {
         trust: Trust,
         /// The event.
         event: EventId,
+        /// The gateway's name for the checkout, if this bound it to the attempt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkout: Option<GatewayReference>,
+        /// Its name for the payment, if this bound it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment: Option<GatewayReference>,
     },
     /// A proof that waits for a human.
     Held {
@@ -167,6 +186,31 @@ impl RecordKind {
             environment: expected.environment,
             amount: expected.amount,
             whole: whole(expected),
+            names: true,
+        }
+    }
+
+    /// The record of a page: with the names that the attempt has from then on.
+    #[must_use]
+    pub fn opened(before: &StoredAttempt, opened: &Opened) -> Self {
+        let now = |known: &Option<GatewayReference>, named: &Option<_>| known.clone().or_else(|| named.clone());
+        Self::Opened {
+            checkout: now(&before.checkout, &opened.checkout),
+            payment: now(&before.payment, &opened.payment),
+        }
+    }
+
+    /// Is it a sign that a shopper reached the page? The browser came back, or the gateway reports what only a shopper can
+    /// cause. A cancellation counts as one, although a gateway may call a page so that the store closed.
+    #[must_use]
+    pub fn shows_shopper(&self) -> bool {
+        match self {
+            Self::Returned { .. } => true,
+            Self::Applied { to: status, .. } | Self::Heard { status, .. } | Self::Held { status, .. } => !matches!(
+                status,
+                PaymentStatus::Created | PaymentStatus::Unknown | PaymentStatus::Expired
+            ),
+            _ => false,
         }
     }
 

@@ -144,7 +144,7 @@ fn weigh(situation: Situation<'_>, event: &Verified<PaymentEvent>, pays: bool) -
         decision.status = Some(said);
         decision.records.insert(0, applied(attempt.status, event));
     }
-    bind(&mut decision, attempt, event.value());
+    bind(&mut decision, attempt, event);
     decision
 }
 
@@ -155,34 +155,52 @@ fn went_back(status: PaymentStatus) -> bool {
     )
 }
 
-/// What an attempt does not know yet of the gateway's names it learns from evidence that was found to be about it.
-fn bind(decision: &mut Decision, attempt: &StoredAttempt, said: &PaymentEvent) {
-    if attempt.checkout.is_none() {
-        decision.bind_checkout.clone_from(&said.subject.checkout);
+/// What an attempt does not know yet of the gateway's names it learns from evidence that was found to be about it. A name goes
+/// on record with what bound it, or nobody could tell later whether it was changed.
+fn bind(decision: &mut Decision, attempt: &StoredAttempt, event: &Verified<PaymentEvent>) {
+    let subject = &event.value().subject;
+    let learned = |known: &Option<_>, named: &Option<GatewayReference>| named.clone().filter(|_| known.is_none());
+    decision.bind_checkout = learned(&attempt.checkout, &subject.checkout);
+    decision.bind_payment = learned(&attempt.payment, &subject.payment);
+    if decision.bind_checkout.is_none() && decision.bind_payment.is_none() {
+        return;
     }
-    if attempt.payment.is_none() {
-        decision.bind_payment.clone_from(&said.subject.payment);
+    let tells = |record: &RecordKind| matches!(record, RecordKind::Applied { .. } | RecordKind::Heard { .. });
+    if !decision.records.iter().any(tells) {
+        decision.records.insert(0, heard_again(event));
+    }
+    for record in &mut decision.records {
+        if let RecordKind::Applied { checkout, payment, .. } | RecordKind::Heard { checkout, payment, .. } = record {
+            checkout.clone_from(&decision.bind_checkout);
+            payment.clone_from(&decision.bind_payment);
+        }
     }
 }
 
 /// It changes nothing, and names may be new.
 fn heard_of(situation: Situation<'_>, event: &Verified<PaymentEvent>, verdict: Applied) -> Decision {
     let mut decision = heard(situation, event, verdict);
-    bind(&mut decision, situation.attempt, event.value());
+    bind(&mut decision, situation.attempt, event);
     decision
 }
 
 fn heard(situation: Situation<'_>, event: &Verified<PaymentEvent>, verdict: Applied) -> Decision {
     let mut decision = Decision::nothing(verdict);
     if !situation.heard_before {
-        let said = event.value();
-        decision.records.push(RecordKind::Heard {
-            status: said.snapshot.status,
-            trust: event.trust(),
-            event: said.id.clone(),
-        });
+        decision.records.push(heard_again(event));
     }
     decision
+}
+
+fn heard_again(event: &Verified<PaymentEvent>) -> RecordKind {
+    let said = event.value();
+    RecordKind::Heard {
+        status: said.snapshot.status,
+        trust: event.trust(),
+        event: said.id.clone(),
+        checkout: None,
+        payment: None,
+    }
 }
 
 fn hold(situation: Situation<'_>, event: &Verified<PaymentEvent>, reason: HeldReason) -> Decision {
@@ -211,6 +229,8 @@ fn applied(from: PaymentStatus, event: &Verified<PaymentEvent>) -> RecordKind {
         event: said.id.clone(),
         gateway_status: said.snapshot.gateway_status.clone(),
         evidence: event.evidence().to_hex(),
+        checkout: None,
+        payment: None,
     }
 }
 

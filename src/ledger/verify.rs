@@ -1,12 +1,14 @@
-//! The check of a whole ledger: the chain, the checkpoint, and whether the state is the one that the records tell.
+//! The check of a whole ledger: the chain, the checkpoints, and whether the state is the one that the records tell.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::chain::{Break, BreakReason, Head, KeptRecord, walk};
-use super::record::whole;
-use super::{Checkpoint, Fulfilment, Ledger, Mode, ModeChange, Record, RecordKind, StoreError, StoredAttempt, Which};
-use crate::payment::PaymentStatus;
-use crate::reference::{AttemptReference, FulfilmentKey, GatewayReference};
+use super::story::{Difference, Story};
+use super::{
+    Checkpoint, Digest, Ledger, Mode, ModeChange, Record, RecordKind, StoreError, StoredAttempt, Which, WindowRow,
+};
+use crate::reference::AttemptReference;
 
 /// What a check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +18,8 @@ pub enum ChainCheck {
     Intact {
         /// How far the ledger goes.
         head: Head,
-        /// How many records came after the checkpoint. Whoever can write the database can write these anew, and the check
-        /// cannot tell: everything, if there was no checkpoint.
+        /// How many records came after the last of the checkpoints. Whoever can write the database can write these anew, and the
+        /// check cannot tell: everything, if there was no checkpoint.
         exposed: u64,
     },
     /// Something is wrong. What comes after the position says nothing any more.
@@ -39,27 +41,105 @@ const PAGE: usize = 500;
 /// ever have ten.
 const TRIES: u32 = 100;
 
-/// Walks the whole chain, holds it against a checkpoint, and the state against what the records tell.
+/// Walks the whole chain, holds it against checkpoints, and the state against what the records tell.
+///
+/// Give it every checkpoint that was kept, in any order. One alone shows what was written anew since it was made, and says
+/// nothing about what had been written anew before: that the earlier ones show.
 ///
 /// It reads everything, page by page: its time grows with the ledger, its memory does not. What others write in the meantime
 /// is not checked, and raises no alarm. What is kept and cannot be read is a [`Break`]; an error is a ledger that cannot be
 /// reached.
-pub async fn verify(ledger: &dyn Ledger, checkpoint: Option<&Checkpoint>) -> Result<ChainCheck, StoreError> {
+pub async fn verify(ledger: &dyn Ledger, checkpoints: &[Checkpoint]) -> Result<ChainCheck, StoreError> {
     let mut told = Told::default();
-    match check(ledger, checkpoint.map(Checkpoint::head), &mut told).await {
+    let heads: Vec<Head> = checkpoints.iter().map(Checkpoint::head).collect();
+    match check(ledger, &heads, &mut told).await {
         Ok(head) => {
-            let counted = checkpoint.map_or(0, |checkpoint| checkpoint.head().count);
+            let counted = heads.iter().map(|then| then.count).max().unwrap_or_default();
             let exposed = head.count.saturating_sub(counted);
             Ok(ChainCheck::Intact { head, exposed })
         }
-        Err(Trouble::Broken(found)) => Ok(ChainCheck::Broken(found)),
-        Err(Trouble::Store(error)) => Err(error),
+        Err(trouble) => trouble.into_break().map(ChainCheck::Broken),
+    }
+}
+
+/// Walks from a checkpoint, or from the beginning, to where the ledger goes now. Gives how far that is, or where the chain does
+/// not go on from the checkpoint.
+///
+/// What lies before the checkpoint is not read: its cost is that of what came since. The state is not looked at; both is what
+/// [`verify`](fn@verify) does.
+pub async fn continues(ledger: &dyn Ledger, previous: Option<&Checkpoint>) -> Result<Result<Head, Break>, StoreError> {
+    match go_on(ledger, previous.map_or(Head::empty(), Checkpoint::head)).await {
+        Ok(head) => Ok(Ok(head)),
+        Err(trouble) => trouble.into_break().map(Err),
+    }
+}
+
+async fn go_on(ledger: &dyn Ledger, then: Head) -> Result<Head, Trouble> {
+    let end = end_of(ledger).await?;
+    // The record that the checkpoint counted last still has to be the one that it counted.
+    if let Some(before) = then.count.checked_sub(1) {
+        let page = ledger.records(before, 1).await?;
+        let kept = page.first().filter(|kept| kept.position == then.count);
+        match kept {
+            None => return Err(missing(then.count).into()),
+            Some(kept) if kept.digest != then.digest => return Err(rewritten(then.count).into()),
+            Some(_) => {}
+        }
+    }
+    let head = walk(ledger, then, end, |_| {}).await??;
+    match end {
+        // What the ledger takes for its end is what the next record will follow.
+        Some(end) if head.count < end => Err(missing(head.count.saturating_add(1)).into()),
+        _ => Ok(head),
+    }
+}
+
+fn missing(position: u64) -> Break {
+    let why = BreakReason::Missing;
+    Break { position, why }
+}
+
+fn rewritten(position: u64) -> Break {
+    let why = BreakReason::Rewritten;
+    Break { position, why }
+}
+
+/// Holds one row of a window against its records, with the same eyes as [`verify`](fn@verify).
+pub(crate) async fn difference(ledger: &dyn Ledger, row: &WindowRow) -> Result<Option<Difference>, StoreError> {
+    match hold_against(ledger, &row.attempt, row.records.clone()).await {
+        Ok(_) => Ok(None),
+        Err(Trouble::Differs(found)) => Ok(Some(found)),
+        Err(trouble) => {
+            let position = trouble.into_break()?.position;
+            let what = "form";
+            Ok(Some(Difference { position, what }))
+        }
     }
 }
 
 enum Trouble {
     Broken(Break),
+    Differs(Difference),
     Store(StoreError),
+}
+
+impl Trouble {
+    fn into_break(self) -> Result<Break, StoreError> {
+        match self {
+            Self::Broken(found) => Ok(found),
+            Self::Differs(Difference { position, .. }) => {
+                let why = BreakReason::State;
+                Ok(Break { position, why })
+            }
+            Self::Store(error) => Err(error),
+        }
+    }
+}
+
+impl From<Difference> for Trouble {
+    fn from(found: Difference) -> Self {
+        Self::Differs(found)
+    }
 }
 
 impl From<StoreError> for Trouble {
@@ -115,32 +195,30 @@ impl Told {
     }
 }
 
-async fn check(ledger: &dyn Ledger, checkpoint: Option<Head>, told: &mut Told) -> Result<Head, Trouble> {
-    let mut rewritten = None;
+async fn check(ledger: &dyn Ledger, checkpoints: &[Head], told: &mut Told) -> Result<Head, Trouble> {
+    let mut then: BTreeMap<u64, Vec<Digest>> = BTreeMap::new();
+    for head in checkpoints {
+        then.entry(head.count).or_default().push(head.digest);
+    }
+    let mut differs = None;
     // To where it goes now: a store that sells faster than it is checked would keep the walk going for ever.
     let end = end_of(ledger).await?;
     let walked = walk(ledger, Head::empty(), end, |record| {
-        if let Some(then) = checkpoint.filter(|then| then.count == record.position)
-            && then.digest != record.digest
-        {
-            rewritten = Some(Break {
-                position: record.position,
-                why: BreakReason::Rewritten,
-            });
+        let counted = then.get(&record.position).into_iter().flatten();
+        if differs.is_none() && counted.into_iter().any(|digest| *digest != record.digest) {
+            differs = Some(rewritten(record.position));
         }
         told.hear(record);
     })
     .await?;
     // The walk ends where it is broken, so what was seen on the way comes before that.
-    let head = match (rewritten, walked) {
+    let head = match (differs, walked) {
         (Some(earlier), _) => return Err(earlier.into()),
         (None, Err(broken)) => return Err(broken.into()),
         (None, Ok(head)) => head,
     };
-    if checkpoint.is_some_and(|then| head.count < then.count) {
-        let position = head.count.saturating_add(1);
-        let why = BreakReason::Missing;
-        return Err(Break { position, why }.into());
+    if then.last_key_value().is_some_and(|(count, _)| head.count < *count) {
+        return Err(missing(head.count.saturating_add(1)).into());
     }
     let head = mode_is_told(ledger, told, head).await?;
     attempts_are_told(ledger, told, head).await?;
@@ -222,24 +300,29 @@ async fn first_without_attempt(ledger: &dyn Ledger, head: Head) -> Result<u64, T
 
 /// Holds an attempt against its records, and gives the position of the one that wrote it down.
 async fn written_at(ledger: &dyn Ledger, attempt: &StoredAttempt) -> Result<u64, Trouble> {
+    let records = readable(ledger.timeline(attempt.reference()).await, 0)?;
+    hold_against(ledger, attempt, records).await
+}
+
+/// The same with records that were read with the attempt.
+async fn hold_against(ledger: &dyn Ledger, attempt: &StoredAttempt, mut records: Vec<Record>) -> Result<u64, Trouble> {
     let name = attempt.reference();
     let mut attempt = attempt.clone();
-    let mut records = readable(ledger.timeline(name).await, 0)?;
     for _ in 0..TRIES {
         let last = last_of(&records);
         let right = readable(ledger.fulfilment_of(&attempt.expected.order).await, last)?;
         let story = Story::of(&records);
-        let Err(position) = story.agrees_with(&attempt, right.as_ref(), last) else {
+        let Err(found) = story.agrees_with(&attempt, right.as_ref(), last) else {
             return Ok(story.written);
         };
         // Somebody may have written between the readings: it counts only if nothing came in the meantime.
-        attempt = readable(ledger.attempt(name).await, last)?.ok_or_else(|| state_differs(position))?;
+        attempt = readable(ledger.attempt(name).await, last)?.ok_or_else(|| state_differs(found.position))?;
         let right = readable(ledger.fulfilment_of(&attempt.expected.order).await, last)?;
         let same = story.agrees_with(&attempt, right.as_ref(), last);
         let now = readable(ledger.timeline(name).await, 0)?;
         match same {
             Ok(()) => return Ok(story.written),
-            Err(position) if last_of(&now) == last => return Err(state_differs(position)),
+            Err(found) if last_of(&now) == last => return Err(found.into()),
             Err(_) => records = now,
         }
     }
@@ -248,58 +331,4 @@ async fn written_at(ledger: &dyn Ledger, attempt: &StoredAttempt) -> Result<u64,
 
 fn last_of(records: &[Record]) -> u64 {
     records.last().map_or(0, |record| record.position)
-}
-
-/// What the records of an attempt tell.
-#[derive(Default)]
-struct Story {
-    /// The position of the record that wrote it down; 0 if there is none.
-    written: u64,
-    whole: Option<String>,
-    status: Option<PaymentStatus>,
-    opened: bool,
-    checkout: Option<GatewayReference>,
-    right: Option<FulfilmentKey>,
-    done: Option<SystemTime>,
-}
-
-impl Story {
-    fn of(records: &[Record]) -> Self {
-        let mut story = Self::default();
-        for record in records {
-            match record.kind.clone() {
-                RecordKind::Expected { whole, .. } => {
-                    story.written = record.position;
-                    story.whole = Some(whole);
-                    story.status = Some(PaymentStatus::Created);
-                }
-                RecordKind::Opened { checkout } => {
-                    story.opened = true;
-                    story.checkout = checkout;
-                }
-                RecordKind::Closed { .. } => story.status = Some(PaymentStatus::Failed),
-                RecordKind::Applied { to, .. } => story.status = Some(to),
-                RecordKind::Fulfilment { key } => story.right = Some(key),
-                RecordKind::Fulfilled { .. } => story.done = Some(record.at),
-                _ => {}
-            }
-        }
-        story
-    }
-
-    /// Is the state the one that is told? If not, it differs from the record at the position.
-    fn agrees_with(&self, attempt: &StoredAttempt, right: Option<&Fulfilment>, last: u64) -> Result<(), u64> {
-        if self.whole.as_deref() != Some(whole(&attempt.expected).as_str()) {
-            return Err(self.written);
-        }
-        let right = right.filter(|right| right.attempt == *attempt.reference());
-        // A checkout that was bound by a later proof is in no record.
-        let same_checkout = self.checkout.is_none() || self.checkout == attempt.checkout;
-        let same = self.status == Some(attempt.status)
-            && self.opened == attempt.opened
-            && same_checkout
-            && self.right.as_ref() == right.map(|right| &right.key)
-            && self.done == right.and_then(|right| right.done_at);
-        if same { Ok(()) } else { Err(last) }
-    }
 }

@@ -437,13 +437,13 @@ impl State {
         if binding != Binding::Now {
             return Ok(binding);
         }
+        let record = RecordKind::opened(&stored, opened);
         self.bind(attempt, opened.checkout.clone(), opened.payment.clone())?;
         let row = self.row(attempt)?;
         row.attempt.opened = true;
         row.attempt.expires_at = expires_at.unwrap_or(row.attempt.expires_at);
         row.attempt.link = row.attempt.link.take().or_else(|| opened.link.clone());
-        let checkout = row.attempt.checkout.clone();
-        self.record(at, Some(attempt), RecordKind::Opened { checkout })?;
+        self.record(at, Some(attempt), record)?;
         Ok(binding)
     }
 

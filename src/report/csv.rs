@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::words;
-use crate::ledger::{Record, StoredAttempt};
+use super::{Row, words};
 use crate::utc;
 
-const HEADING: [&str; 14] = [
+const COLUMNS: usize = 16;
+
+const HEADING: [&str; COLUMNS] = [
     "order",
     "customer",
     "attempt",
@@ -21,13 +22,21 @@ const HEADING: [&str; 14] = [
     "payment",
     "records",
     "last_record",
+    "shopper_seen",
+    "checked",
 ];
 
 pub(super) fn begin(to: &mut impl Write) -> io::Result<()> {
     line(to, &HEADING.map(str::to_owned))
 }
 
-pub(super) fn attempt(to: &mut impl Write, attempt: &StoredAttempt, records: &[&Record]) -> io::Result<()> {
+pub(super) fn attempt(to: &mut impl Write, row: &Row<'_>) -> io::Result<()> {
+    let Row {
+        attempt,
+        records,
+        shopper,
+        check,
+    } = row;
     let expected = &attempt.expected;
     let name = |name: Option<&crate::reference::GatewayReference>| name.map(ToString::to_string).unwrap_or_default();
     let last = records.last().map(|record| {
@@ -52,12 +61,14 @@ pub(super) fn attempt(to: &mut impl Write, attempt: &StoredAttempt, records: &[&
             name(attempt.payment.as_ref()),
             records.len().to_string(),
             last.unwrap_or_default(),
+            if *shopper { "yes" } else { "no" }.to_owned(),
+            check.to_string(),
         ],
     )
 }
 
 /// RFC 4180, every value in quotes.
-fn line(to: &mut impl Write, values: &[String; 14]) -> io::Result<()> {
+fn line(to: &mut impl Write, values: &[String; COLUMNS]) -> io::Result<()> {
     for (index, value) in values.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
         // A spreadsheet would run it.

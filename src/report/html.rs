@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::{ChainNote, Totals, Window, words};
-use crate::ledger::{Record, StoredAttempt};
+use super::{ChainNote, Row, RowCheck, Totals, Window, words};
 use crate::utc;
 
 const STYLE: &str = "body{font:10pt/1.4 sans-serif;margin:2em;color:#111}table{border-collapse:collapse;width:100%}\
@@ -21,11 +20,21 @@ pub(super) fn begin(to: &mut impl Write, window: &Window) -> io::Result<()> {
          <meta name=\"robots\" content=\"noindex\"><title>Payments {from} to {until}</title><style>{STYLE}</style></head><body>\
          <h1>Payments in a window of time</h1><p>From {from} up to {until}, not included. Times are UTC.</p>\
          <table><thead><tr><th>order and attempt</th><th>customer</th><th>gateway and account</th><th>amount</th><th>state now</th>\
-         <th>the gateway's names</th><th>what happened in the window</th></tr></thead><tbody>\n"
+         <th>the gateway's names</th><th>what happened in the window</th><th>checked</th></tr></thead><tbody>\n"
     )
 }
 
-pub(super) fn attempt(to: &mut impl Write, attempt: &StoredAttempt, records: &[&Record]) -> io::Result<()> {
+pub(super) fn attempt(to: &mut impl Write, row: &Row<'_>) -> io::Result<()> {
+    let Row {
+        attempt,
+        records,
+        shopper: _,
+        check,
+    } = row;
+    let class = match check {
+        RowCheck::Differs(_) => " class=\"broken\"",
+        RowCheck::AsRecorded | RowCheck::Outside => "",
+    };
     let expected = &attempt.expected;
     let customer = expected.customer.as_ref().map(ToString::to_string).unwrap_or_default();
     let names: Vec<String> = [&attempt.checkout, &attempt.payment]
@@ -48,7 +57,7 @@ pub(super) fn attempt(to: &mut impl Write, attempt: &StoredAttempt, records: &[&
     }
     writeln!(
         to,
-        "<tr><td>{}<br>{}</td><td>{}</td><td>{} {} ({})</td><td class=\"n\">{}</td><td>{}</td><td>{}</td><td><ul>{happened}</ul></td></tr>",
+        "<tr><td>{}<br>{}</td><td>{}</td><td>{} {} ({})</td><td class=\"n\">{}</td><td>{}</td><td>{}</td><td><ul>{happened}</ul></td><td{class}>{check}</td></tr>",
         escaped(expected.order.as_str()),
         expected.attempt,
         escaped(&customer),
@@ -64,14 +73,18 @@ pub(super) fn attempt(to: &mut impl Write, attempt: &StoredAttempt, records: &[&
 pub(super) fn end(to: &mut impl Write, totals: &Totals, chain: &ChainNote) -> io::Result<()> {
     writeln!(
         to,
-        "</tbody></table><h2>Totals</h2><p>{} attempts.</p><table><thead><tr><th>gateway</th><th>account</th><th>environment</th>\
-         <th>state now</th><th>attempts</th><th>expected, in minor units</th></tr></thead><tbody>",
-        totals.attempts()
+        "</tbody></table><h2>Totals</h2><p>{} attempts. {} ways to a page were given out, and {} of them \
+         show no sign of a shopper.</p><table><thead><tr><th>gateway</th><th>account</th><th>environment</th>\
+         <th>state now</th><th>attempts</th><th>expected, in minor units</th><th>issued</th><th>never opened</th></tr></thead><tbody>",
+        totals.attempts(),
+        totals.issued(),
+        totals.never_opened(),
     )?;
     for line in totals.lines() {
         writeln!(
             to,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{} {}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{} {}</td>\
+             <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
             escaped(&line.gateway),
             escaped(&line.account),
             line.environment,
@@ -79,6 +92,8 @@ pub(super) fn end(to: &mut impl Write, totals: &Totals, chain: &ChainNote) -> io
             line.attempts,
             line.expected_minor_units,
             line.currency,
+            line.issued,
+            line.never_opened,
         )?;
     }
     let class = if chain.intact { "" } else { " class=\"broken\"" };

@@ -4,8 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{ChainNote, Line, Totals, Window, words};
-use crate::ledger::{Record, StoredAttempt};
+use super::{ChainNote, Line, Row, Totals, Window, words};
 use crate::reference::CustomerReference;
 use crate::utc;
 
@@ -13,7 +12,7 @@ use crate::utc;
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct Told<'a> {
     attempt: &'a str,
     order: &'a str,
     customer: Option<&'a str>,
@@ -27,6 +26,8 @@ struct Row<'a> {
     checkout: Option<String>,
     payment: Option<String>,
     records: Vec<Entry>,
+    shopper_seen: bool,
+    checked: String,
 }
 
 #[derive(Serialize)]
@@ -41,6 +42,8 @@ struct Entry {
 #[derive(Serialize)]
 struct Chain<'a> {
     intact: bool,
+    differing: u64,
+    outside: u64,
     text: &'a str,
 }
 
@@ -53,14 +56,15 @@ pub(super) fn begin(to: &mut impl Write, window: &Window) -> io::Result<()> {
     )
 }
 
-pub(super) fn attempt(
-    to: &mut impl Write,
-    attempt: &StoredAttempt,
-    records: &[&Record],
-    first: bool,
-) -> io::Result<()> {
+pub(super) fn attempt(to: &mut impl Write, row: &Row<'_>, first: bool) -> io::Result<()> {
+    let Row {
+        attempt,
+        records,
+        shopper,
+        check,
+    } = row;
     let expected = &attempt.expected;
-    let line = Row {
+    let line = Told {
         attempt: expected.attempt.as_str(),
         order: expected.order.as_str(),
         customer: expected.customer.as_ref().map(CustomerReference::as_str),
@@ -82,6 +86,8 @@ pub(super) fn attempt(
                 detail: words(record),
             })
             .collect(),
+        shopper_seen: *shopper,
+        checked: check.to_string(),
     };
     to.write_all(if first { b"\n" } else { b",\n" })?;
     serde_json::to_writer(to, &line).map_err(io::Error::from)
@@ -89,10 +95,27 @@ pub(super) fn attempt(
 
 pub(super) fn end(to: &mut impl Write, totals: &Totals, chain: &ChainNote) -> io::Result<()> {
     let lines: Vec<Line> = totals.lines().collect();
-    write!(to, "\n],\"count\":{},\"totals\":", totals.attempts())?;
+    write!(
+        to,
+        "\n],\"count\":{},\"issued\":{},\"never_opened\":{},\"totals\":",
+        totals.attempts(),
+        totals.issued(),
+        totals.never_opened()
+    )?;
     serde_json::to_writer(&mut *to, &lines)?;
     to.write_all(b",\"chain\":")?;
-    let ChainNote { intact, text } = chain;
-    serde_json::to_writer(&mut *to, &Chain { intact: *intact, text })?;
+    let ChainNote {
+        intact,
+        ref text,
+        differing,
+        outside,
+    } = *chain;
+    let chain = Chain {
+        intact,
+        differing,
+        outside,
+        text,
+    };
+    serde_json::to_writer(&mut *to, &chain)?;
     to.write_all(b"}\n")
 }

@@ -11,6 +11,7 @@ mod html;
 mod json;
 mod totals;
 
+use std::fmt;
 use std::io::{self, Write};
 
 pub use self::totals::{Line, Totals};
@@ -22,10 +23,10 @@ use crate::verified::Trust;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// One object: the window, every attempt, the totals, and what the chain says.
+    /// One object: the window, every attempt, the totals, and what was checked.
     Json,
     /// One line for each attempt, with a heading. Every value is in quotes; one that a spreadsheet would take for a formula has an
-    /// apostrophe before it.
+    /// apostrophe before it. What was checked and the totals have no line in it: they are what writing it [gives](Reported).
     Csv,
     /// A page to print, without anything from elsewhere.
     Html,
@@ -39,22 +40,64 @@ pub struct ReportWriter<W> {
     totals: Totals,
 }
 
-/// What the check of the chain said about the records that the report was written from.
+/// What the check said about the records that the report was written from, and about the rows that were made of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChainNote {
-    /// True if nothing was wrong.
+    /// True if nothing was wrong: neither with the records of the window nor with a row.
     pub intact: bool,
     /// What was checked, or what is wrong, in words.
     pub text: String,
+    /// How many attempts are not what their records tell.
+    pub differing: u64,
+    /// How many attempts have records outside of the stretch that was followed.
+    pub outside: u64,
+}
+
+/// What was found when an attempt was held against its records: what was expected, the state, the gateway's names, the right to
+/// fulfil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RowCheck {
+    /// It is what its records tell, and all of these are in the stretch that was followed.
+    AsRecorded,
+    /// It is what its records tell, and some of these are outside of that stretch.
+    Outside,
+    /// It is not what its records tell, in this.
+    Differs(&'static str),
+}
+
+/// The word, as it is in a report: `as_recorded`, `as_recorded_outside`, or `differs:` and in what.
+impl fmt::Display for RowCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AsRecorded => f.write_str("as_recorded"),
+            Self::Outside => f.write_str("as_recorded_outside"),
+            Self::Differs(what) => write!(f, "differs: {what}"),
+        }
+    }
+}
+
+/// What a report said at its end, whatever its format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reported {
+    /// What was counted.
+    pub totals: Totals,
+    /// What was checked.
+    pub chain: ChainNote,
 }
 
 impl ChainNote {
     /// What was found.
     #[must_use]
     pub fn new(intact: bool, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { intact, text }
+        Self {
+            intact,
+            text: text.into(),
+            differing: 0,
+            outside: 0,
+        }
     }
 }
 
@@ -74,35 +117,42 @@ impl<W: Write> ReportWriter<W> {
         })
     }
 
-    /// Writes one attempt: as it stands now, with what happened to it within the window.
-    pub fn attempt(&mut self, attempt: &StoredAttempt, records: &[Record]) -> io::Result<()> {
+    /// Writes one attempt: as it stands now, with what happened to it within the window. The records are all there are about it.
+    pub fn attempt(&mut self, attempt: &StoredAttempt, records: &[Record], check: RowCheck) -> io::Result<()> {
         let first = self.totals.attempts() == 0;
-        self.totals.count(attempt);
-        let records: Vec<&Record> = records
-            .iter()
-            .filter(|record| self.window.contains(record.at))
-            .collect();
+        let shopper = self.totals.count(attempt, records);
+        let row = Row {
+            attempt,
+            records: records
+                .iter()
+                .filter(|record| self.window.contains(record.at))
+                .collect(),
+            shopper,
+            check,
+        };
         match self.format {
-            Format::Json => json::attempt(&mut self.to, attempt, &records, first),
-            Format::Csv => csv::attempt(&mut self.to, attempt, &records),
-            Format::Html => html::attempt(&mut self.to, attempt, &records),
+            Format::Json => json::attempt(&mut self.to, &row, first),
+            Format::Csv => csv::attempt(&mut self.to, &row),
+            Format::Html => html::attempt(&mut self.to, &row),
         }
     }
 
-    /// Writes the totals and what the chain says, and gives the totals, too.
-    pub fn end(mut self, chain: &ChainNote) -> io::Result<Totals> {
+    /// Writes the totals and what was checked, and gives both, too.
+    pub fn end(mut self, chain: ChainNote) -> io::Result<Reported> {
         match self.format {
-            Format::Json => json::end(&mut self.to, &self.totals, chain)?,
+            Format::Json => json::end(&mut self.to, &self.totals, &chain)?,
+            // A table has no end: who reads it as one would take it for an attempt.
             Format::Csv => {}
-            Format::Html => html::end(&mut self.to, &self.totals, chain)?,
+            Format::Html => html::end(&mut self.to, &self.totals, &chain)?,
         }
         self.to.flush()?;
-        Ok(self.totals)
+        let totals = self.totals;
+        Ok(Reported { totals, chain })
     }
 }
 
-impl<W> std::fmt::Debug for ReportWriter<W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<W> fmt::Debug for ReportWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             format,
             to: _,
@@ -115,6 +165,16 @@ impl<W> std::fmt::Debug for ReportWriter<W> {
             .field("totals", totals)
             .finish_non_exhaustive()
     }
+}
+
+/// One attempt on its way into a report.
+struct Row<'a> {
+    attempt: &'a StoredAttempt,
+    /// Those within the window.
+    records: Vec<&'a Record>,
+    /// True if there was a sign of a shopper, within the window or not.
+    shopper: bool,
+    check: RowCheck,
 }
 
 /// What happened, in one line: the same words in every format.

@@ -11,7 +11,7 @@ use super::patterns::{Patterns, Seen, Turn};
 use super::policy::SecurityPolicy;
 use super::record::SecurityRecord;
 use super::sampling::{Sampled, Sampler};
-use super::sink::{SecuritySink, SinkError, give};
+use super::sink::{SecuritySink, SinkError, give, settle};
 use crate::clock::Clock;
 use crate::ledger::ExpectedPayment;
 use crate::reference::{AttemptReference, EventId, ReferenceFormat};
@@ -130,12 +130,34 @@ impl Emitter {
         }
     }
 
+    /// Gives every sink an event and asks whether it arrived, for the self-check. It may take a second for each.
+    pub(crate) fn probe(&self) {
+        self.emit(SecurityEvent::MonitorProbe {});
+        let now = self.clock.now();
+        for (n, watched) in self.sinks.iter().enumerate() {
+            let settled = settle(watched.sink.as_ref());
+            // That nothing is missing says less than an event that is taken: only what failed counts.
+            if settled.is_err() {
+                let told = watched.state().took(settled, n, now);
+                if let Some(told) = told {
+                    self.send_to_others(told, now, Some(n));
+                }
+            }
+        }
+    }
+
     /// Something became of an attempt.
     pub(crate) fn turned(&self, expected: &ExpectedPayment, turn: Turn) {
         let events = self.watch(|patterns, policy, now| patterns.turned(expected, turn, policy, now));
         for event in events {
             self.emit(event);
         }
+    }
+
+    /// The store closes the page of an attempt by itself: what becomes of it says nothing about a shopper, whichever way it is
+    /// heard of.
+    pub(crate) fn closing(&self, expected: &ExpectedPayment) {
+        self.state().patterns.closing(&expected.attempt);
     }
 
     /// True the first time that this evidence is held against this attempt: the gateway may send it again, and says it again
@@ -199,7 +221,12 @@ impl Emitter {
 
     /// Gives an event to the sinks. What that does to them is told as well; each of them can fail and recover once meanwhile.
     fn send(&self, event: SecurityEvent, at: SystemTime) {
-        let mut queue = VecDeque::from([(event, None)]);
+        self.send_to_others(event, at, None);
+    }
+
+    /// The same, but for one of them.
+    fn send_to_others(&self, event: SecurityEvent, at: SystemTime, except: Option<usize>) {
+        let mut queue = VecDeque::from([(event, except)]);
         let mut most = 1 + 2 * self.sinks.len();
         while let (Some((event, except)), true) = (queue.pop_front(), most > 0) {
             most -= 1;
@@ -286,6 +313,16 @@ impl State {
             held,
             sinks_failing: failing(),
         })
+    }
+}
+
+/// What was only counted is told before the end.
+impl Drop for Emitter {
+    fn drop(&mut self) {
+        let summaries = self.state().sampler.flush_all();
+        for summary in summaries {
+            self.emit(summary);
+        }
     }
 }
 

@@ -103,8 +103,9 @@ events! {
 
     /// A message proved nothing and was refused.
     CallbackRefused = "payment.callback.refused", Low, Failure,
-    ["PAY-18", "PAY-19", "PAY-22", "PAY-33", "PAY-36"], Some("input_validation_fail"),
-    ["intrusion_detection", "api"] / ["denied"], true, [Missing, Malformed, Signature, Stale, Payload, Key] {
+    ["PAY-18", "PAY-19", "PAY-22", "PAY-33", "PAY-36", "PAY-61", "PAY-62"], Some("input_validation_fail"),
+    ["intrusion_detection", "api"] / ["denied"], true,
+    [Missing, Malformed, Signature, Stale, Payload, Key, TooLarge, Encoded, Incomplete] {
         /// The gateway that it claimed to be from.
         at: AtGateway,
         /// Why.
@@ -114,7 +115,8 @@ events! {
     /// More messages were refused within a minute than are told one by one.
     CallbackRefusedBurst = "payment.callback.refused_burst", Medium, Failure, ["PAY-64"],
     Some("excess_rate_limit_exceeded"),
-    ["intrusion_detection", "api"] / ["denied"], false, [Missing, Malformed, Signature, Stale, Payload, Key] {
+    ["intrusion_detection", "api"] / ["denied"], false,
+    [Missing, Malformed, Signature, Stale, Payload, Key, TooLarge, Encoded, Incomplete] {
         /// The gateway that they claimed to be from.
         at: AtGateway,
         /// Why.
@@ -269,11 +271,32 @@ events! {
         window_seconds: u64,
     }
 
+    /// The gateway did not open a checkout.
+    CheckoutFailed = "payment.checkout.failed", Low, Failure, ["PAY-43", "PAY-42", "PAY-44"], None,
+    ["api"] / ["info"], true,
+    [Config, Request, Authentication, Declined, NotFound, Conflict, RateLimited, Unavailable, Timeout, Transport, Protocol] {
+        /// The gateway that it was asked of.
+        at: AtGateway,
+        /// The order that was to be paid.
+        order: MerchantReference,
+        /// What kind of trouble.
+        reason: Reason,
+    }
+
     /// Card data was seen where none belongs. It was refused, and is not repeated here.
     CardDataSighted = "payment.card_data.sighted", Critical, Failure, ["PAY-58"], Some("malicious_extraneous"),
     ["intrusion_detection"] / ["denied"], true, [Number, SecurityCode, FieldName] {
         /// Where.
         place: &'static str,
+        /// What.
+        reason: Reason,
+    }
+
+    /// A return that belongs to no attempt had a field with a name of card data. Anybody can send one.
+    CardFieldUnproven = "payment.card_data.unproven", Medium, Failure, ["PAY-58", "PAY-14"], Some("malicious_extraneous"),
+    ["intrusion_detection"] / ["denied"], true, [FieldName] {
+        /// The gateway it claimed to come from.
+        at: AtGateway,
         /// What.
         reason: Reason,
     }
@@ -303,8 +326,6 @@ events! {
         actor: EventText,
         /// What for, in the operator's words.
         purpose: EventText,
-        /// Attempts that could still be paid at that moment.
-        open_attempts: u64,
     }
 
     /// New payments are taken again.
@@ -325,7 +346,7 @@ events! {
         purpose: EventText,
     }
 
-    /// The chain of records was checked and its head noted.
+    /// The chain of records was followed from the checkpoint before, or from its beginning, and its head was noted.
     LedgerCheckpoint = "payment.ledger.checkpoint", Informational, Success, ["PAY-60"], None,
     ["database"] / ["info"], false, [] {
         /// How many records there are.
@@ -334,7 +355,7 @@ events! {
 
     /// The records are not those that were written.
     LedgerBroken = "payment.ledger.broken", Critical, Failure, ["PAY-60"], Some("sensitive_update"),
-    ["intrusion_detection", "database"] / ["info"], false, [Altered, Removed, Reordered] {
+    ["intrusion_detection", "database"] / ["info"], false, [Altered, Removed] {
         /// The first bad position.
         position: u64,
         /// What is wrong with it.
@@ -365,6 +386,8 @@ events! {
      SameOrder, SameClient, Number, SecurityCode, FieldName] {
         /// The name of the events.
         event: &'static str,
+        /// Where, if they say so.
+        place: Option<&'static str>,
         /// The gateway, if they are about one.
         at: Option<AtGateway>,
         /// Their reason, if they have one.
@@ -425,6 +448,10 @@ events! {
         sinks_failing: u64,
     }
 
+    /// The self-check looks whether events reach whoever watches.
+    MonitorProbe = "payment.monitor.probe", Informational, Success, ["PAY-70", "PAY-67"], None,
+    ["process"] / ["info"], false, [] {}
+
     /// The self-check found something. The store is not reopened.
     SelfCheckFailed = "payment.self_check.failed", High, Failure, ["PAY-67", "PAY-50"], None,
     ["configuration"] / ["info"], false, [Keys, Environment, Hosts, ClockSkew, Vector, Chain, Sink] {
@@ -441,6 +468,14 @@ impl SecurityEvent {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.kind().name
+    }
+
+    /// Where in the store it was, if it says so.
+    pub(super) fn place(&self) -> Option<&'static str> {
+        match self {
+            Self::CardDataSighted { place, .. } => Some(place),
+            _ => None,
+        }
     }
 
     /// How much it matters.
@@ -467,6 +502,8 @@ impl SecurityEvent {
                 Reason::Stale => Some("PAY-33"),
                 Reason::Payload => Some("PAY-36"),
                 Reason::Key => Some("PAY-22"),
+                Reason::TooLarge | Reason::Incomplete => Some("PAY-61"),
+                Reason::Encoded => Some("PAY-62"),
                 _ => None,
             },
             Self::CallbackReplayed {
@@ -481,6 +518,10 @@ impl SecurityEvent {
                 ..
             } => Some("PAY-13"),
             Self::QueryUnanswered {
+                reason: Reason::Protocol,
+                ..
+            }
+            | Self::CheckoutFailed {
                 reason: Reason::Protocol,
                 ..
             } => Some("PAY-42"),

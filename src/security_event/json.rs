@@ -8,8 +8,8 @@ use super::SecurityEvent;
 use super::record::SecurityRecord;
 use super::show::FieldValue;
 use super::sink::{SecuritySink, SinkError};
-use super::time::utc;
 use super::words::Severity;
+use crate::utc;
 
 /// The version of the Elastic Common Schema whose names are used.
 pub const ECS_VERSION: &str = "8.17.0";
@@ -73,7 +73,7 @@ fn line(record: &SecurityRecord<'_>) -> String {
     let event = record.event;
     let kind = event.kind();
     let mut line = Line::new();
-    line.text("@timestamp", &utc(record.at));
+    line.text("@timestamp", &utc::millis(record.at));
     line.text("ecs.version", ECS_VERSION);
     line.text("log.level", level(kind.severity));
     line.text("event.kind", kind.kind());

@@ -33,7 +33,6 @@ mod table;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
-mod time;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod words;

@@ -15,13 +15,16 @@ use crate::reference::{AttemptReference, CustomerReference, GatewayId};
 
 /// Gateways are configured, so there are few. A bound nevertheless.
 const MOST_GATEWAYS: usize = 64;
-/// Of so many attempts it is remembered that a sign of their shopper was told, and of so much evidence that it was held.
+/// Of so many attempts it is remembered that a sign of their shopper was told, of as many that the store closed their page, and of
+/// so much evidence that it was held.
 const MOST_SEEN: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Patterns {
     gateways: HashMap<GatewayId, Counts>,
     seen: Seen<AttemptReference>,
+    /// Attempts whose page the store closes by itself.
+    ours: Seen<AttemptReference>,
 }
 
 struct Counts {
@@ -44,6 +47,8 @@ pub(crate) enum Turn {
     FailedTry,
     /// Expired without a sign of a shopper, as far as is known.
     Expired,
+    /// Ended cancelled.
+    Cancelled,
 }
 
 impl Patterns {
@@ -77,6 +82,9 @@ impl Patterns {
         now: SystemTime,
     ) -> Vec<SecurityEvent> {
         let mut events = Vec::new();
+        if matches!(turn, Turn::Expired | Turn::Cancelled) && self.ours.holds(&expected.attempt) {
+            return events;
+        }
         let was_seen = self.seen.holds(&expected.attempt);
         let first = turn != Turn::Expired && self.seen.add(&expected.attempt);
         if first {
@@ -99,10 +107,11 @@ impl Patterns {
                 });
             }
         }
-        if turn == Turn::Seen {
+        if matches!(turn, Turn::Seen | Turn::Cancelled) {
             return events;
         }
         let testing = &policy.testing;
+        let over = (now, testing.window);
         let declined = matches!(turn, Turn::Declined | Turn::FailedTry);
         let share = counts.declined.count(declined, now, testing.window);
         if counts
@@ -112,18 +121,22 @@ impl Patterns {
             events.push(suspected(expected, Reason::DeclineRate, share, policy));
         }
         if declined {
-            let over = (now, testing.window);
             let share = counts
                 .amounts
                 .add(&expected.amount, over, testing.same_amount, testing.percent);
             events.extend(share.map(|share| suspected(expected, Reason::SameAmount, share, policy)));
         } else {
-            counts.amounts.dilute(&expected.amount);
+            counts.amounts.dilute(&expected.amount, over);
         }
         if let (Turn::Paid, Some(customer)) = (turn, &expected.customer) {
             counts.customers.forget(customer);
         }
         events
+    }
+
+    /// The store closes the page of this attempt by itself.
+    pub(super) fn closing(&mut self, attempt: &AttemptReference) {
+        self.ours.add(attempt);
     }
 
     fn counts(&mut self, gateway: &GatewayId) -> Option<&mut Counts> {

@@ -35,11 +35,7 @@ impl Window {
 
     /// Counts one, of the kind or not, and gives the sums.
     pub(super) fn count(&mut self, counts: bool, now: SystemTime, length: Duration) -> Share {
-        let tenth = u64::try_from(length.as_millis() / SLOTS as u128)
-            .unwrap_or(u64::MAX)
-            .max(1);
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let tick = u64::try_from(now.as_millis()).unwrap_or(u64::MAX) / tenth;
+        let tick = tick(now, length);
         let place = usize::try_from(tick % SLOTS as u64).unwrap_or_default();
         if let Some(slot) = self.slots.get_mut(place) {
             if slot.0 != tick {
@@ -48,12 +44,22 @@ impl Window {
             slot.1.of += 1;
             slot.1.count += u64::from(counts);
         }
-        let recent = |then: u64| then <= tick && tick - then < SLOTS as u64;
-        let within = self.slots.iter().filter(|(then, _)| recent(*then));
+        let within = self.slots.iter().filter(|(then, _)| recent(*then, tick));
         within.fold(Share::default(), |sum, (_, share)| Share {
             count: sum.count + share.count,
             of: sum.of + share.of,
         })
+    }
+
+    /// Takes one of the kind out, the oldest there is. False if none is left.
+    fn loses_one(&mut self, now: SystemTime, length: Duration) -> bool {
+        let tick = tick(now, length);
+        let within = self.slots.iter_mut().filter(|(then, _)| recent(*then, tick));
+        let mut within: Vec<_> = within.filter(|(_, share)| share.count > 0).collect();
+        if let Some((_, share)) = within.iter_mut().min_by_key(|(then, _)| *then) {
+            share.count -= 1;
+        }
+        within.iter().any(|(_, share)| share.count > 0)
     }
 
     /// True the first time that the threshold is passed since it was last not.
@@ -64,33 +70,33 @@ impl Window {
     }
 }
 
-/// Counts per key, for the keys that come most often. When there is no room every count loses one, so that what comes rarely
-/// makes room: no number of different keys can hide a frequent one for long, or fill the memory.
+/// Which tenth it is.
+fn tick(now: SystemTime, length: Duration) -> u64 {
+    let tenth = u64::try_from(length.as_millis() / SLOTS as u128)
+        .unwrap_or(u64::MAX)
+        .max(1);
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX) / tenth
+}
+
+fn recent(then: u64, tick: u64) -> bool {
+    then <= tick && tick - then < SLOTS as u64
+}
+
+/// Counts per key over the same sliding window, for the keys that come most often. When there is no room every count loses one, so
+/// that what comes rarely makes room: no number of different keys can hide a frequent one for long, or fill the memory.
 pub(super) struct Frequent<K> {
-    since: SystemTime,
-    counts: HashMap<K, (Share, bool)>,
+    counts: HashMap<K, Window>,
 }
 
 const MOST_KEYS: usize = 256;
 
 impl<K: Clone + Eq + Hash> Frequent<K> {
     pub(super) fn new() -> Self {
-        Self {
-            since: UNIX_EPOCH,
-            counts: HashMap::new(),
-        }
+        Self { counts: HashMap::new() }
     }
 
-    /// Begins anew when the window is over.
-    fn roll(&mut self, now: SystemTime, length: Duration) {
-        let goes_on = now.duration_since(self.since).is_ok_and(|passed| passed < length);
-        if !goes_on {
-            self.since = now;
-            self.counts.clear();
-        }
-    }
-
-    /// Counts one of the kind. True the first time in a window that the key passes the threshold.
+    /// Counts one of the kind. Gives the sums if the key passes the threshold, the first time since it was last below.
     pub(super) fn add(
         &mut self,
         key: &K,
@@ -98,26 +104,19 @@ impl<K: Clone + Eq + Hash> Frequent<K> {
         least: u64,
         percent: u8,
     ) -> Option<Share> {
-        self.roll(now, length);
         if !self.counts.contains_key(key) && self.counts.len() >= MOST_KEYS {
-            self.counts.retain(|_, (share, _)| {
-                share.count = share.count.saturating_sub(1);
-                share.count > 0
-            });
+            self.counts.retain(|_, window| window.loses_one(now, length));
             return None;
         }
-        let (share, told) = self.counts.entry(key.clone()).or_default();
-        share.count += 1;
-        share.of += 1;
-        let passes = share.is_at_least(least, percent) && !*told;
-        *told |= passes;
-        passes.then_some(*share)
+        let window = self.counts.entry(key.clone()).or_insert_with(Window::new);
+        let share = window.count(true, now, length);
+        window.passes(share.is_at_least(least, percent)).then_some(share)
     }
 
     /// Counts one that is not of the kind, if the key is there.
-    pub(super) fn dilute(&mut self, key: &K) {
-        if let Some((share, _)) = self.counts.get_mut(key) {
-            share.of += 1;
+    pub(super) fn dilute(&mut self, key: &K, (now, length): (SystemTime, Duration)) {
+        if let Some(window) = self.counts.get_mut(key) {
+            window.count(false, now, length);
         }
     }
 
@@ -178,12 +177,25 @@ mod tests {
     }
 
     #[test]
+    fn no_boundary_in_time_divides_what_comes_within_the_window() {
+        for start in 0..60 {
+            let mut frequent = Frequent::new();
+            let told = (0..18).find_map(|n| frequent.add(&1, (at(start + n), HOUR), 18, 0));
+            assert_eq!(told, Some(Share { count: 18, of: 18 }), "from minute {start} on");
+            assert_eq!(frequent.add(&1, (at(start + 18), HOUR), 18, 0), None, "once");
+            assert_eq!(frequent.add(&1, (at(start + 200), HOUR), 18, 0), None, "it was quiet");
+            let again = (0..17).find_map(|_| frequent.add(&1, (at(start + 200), HOUR), 18, 0));
+            assert!(again.is_some());
+        }
+    }
+
+    #[test]
     fn a_key_whose_payments_mostly_succeed_does_not_pass() {
         let mut frequent = Frequent::new();
         for _ in 0..100 {
             assert_eq!(frequent.add(&1980, (at(0), HOUR), 10, 60), None);
-            frequent.dilute(&1980);
-            frequent.dilute(&1980);
+            frequent.dilute(&1980, (at(0), HOUR));
+            frequent.dilute(&1980, (at(0), HOUR));
         }
         let told = (0..300).find_map(|_| frequent.add(&1980, (at(0), HOUR), 10, 60));
         // 200 others beside c of the kind: 60 % is reached at c = 300.

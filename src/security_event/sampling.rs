@@ -9,19 +9,21 @@ use super::show::AtGateway;
 use super::words::Reason;
 use crate::reference::GatewayId;
 
-/// Of each kind of event that is sampled, so many are told one by one for each gateway and reason, in each minute counted from
-/// the first of them. The others are told as one number at the end of the minute.
+/// Of each kind of event that is sampled, so many are told one by one for each gateway, place and reason, in each minute counted
+/// from the first of them. The others are told as one number at the end of the minute.
 ///
-/// There are six reasons to refuse a message, so that any number of forged messages makes at most 6 × (5 + 1) = 36 events a minute
+/// There are nine reasons to refuse a message, so that any number of forged messages makes at most 9 × (5 + 1) = 54 events a minute
 /// for each gateway.
 pub const SAMPLED_PER_MINUTE: u64 = 5;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Gateways are configured, names and reasons are closed lists, so there are far fewer. A bound nevertheless.
+/// Gateways are configured, names and reasons are closed lists, places are written in code, so there are far fewer. A bound nevertheless.
 const MOST_KEYS: usize = 1024;
 
-type Key = (&'static str, Option<GatewayId>, Option<Reason>);
+/// The event's name, its gateway, its place and its reason: what somebody causes at one place must not hide what happens at
+/// another.
+type Key = (&'static str, Option<GatewayId>, Option<&'static str>, Option<Reason>);
 
 #[derive(Default)]
 pub(super) struct Sampler {
@@ -46,7 +48,12 @@ impl Sampler {
     /// Counts an event.
     pub(super) fn take(&mut self, event: &SecurityEvent, now: SystemTime) -> Sampled {
         let at = event.at();
-        let key: Key = (event.name(), at.map(|at| at.gateway.clone()), event.reason());
+        let key: Key = (
+            event.name(),
+            at.map(|at| at.gateway.clone()),
+            event.place(),
+            event.reason(),
+        );
         if !self.minutes.contains_key(&key) && self.minutes.len() >= MOST_KEYS {
             return Sampled {
                 tell: false,
@@ -60,7 +67,7 @@ impl Sampler {
             at: at.cloned(),
         });
         if minute.is_over(now) {
-            summary = minute.summary(event.name(), event.reason());
+            summary = minute.summary(event.name(), event.place(), event.reason());
             minute.since = now;
             minute.count = 0;
         }
@@ -73,11 +80,20 @@ impl Sampler {
 
     /// Ends the minutes that are over.
     pub(super) fn flush(&mut self, now: SystemTime) -> Vec<SecurityEvent> {
+        self.end(|minute| minute.is_over(now))
+    }
+
+    /// Ends every minute: nothing comes after it.
+    pub(super) fn flush_all(&mut self) -> Vec<SecurityEvent> {
+        self.end(|_| true)
+    }
+
+    fn end(&mut self, mut over: impl FnMut(&mut Minute) -> bool) -> Vec<SecurityEvent> {
         let mut summaries = Vec::new();
-        self.minutes.retain(|(name, _, reason), minute| {
-            let over = minute.is_over(now);
+        self.minutes.retain(|(name, _, place, reason), minute| {
+            let over = over(minute);
             if over {
-                summaries.extend(minute.summary(name, *reason));
+                summaries.extend(minute.summary(name, *place, *reason));
             }
             !over
         });
@@ -95,7 +111,12 @@ impl Minute {
         false
     }
 
-    fn summary(&self, event: &'static str, reason: Option<Reason>) -> Option<SecurityEvent> {
+    fn summary(
+        &self,
+        event: &'static str,
+        place: Option<&'static str>,
+        reason: Option<Reason>,
+    ) -> Option<SecurityEvent> {
         let suppressed = self.count.saturating_sub(SAMPLED_PER_MINUTE);
         if suppressed == 0 {
             return None;
@@ -114,6 +135,7 @@ impl Minute {
             }
             _ => Some(SecurityEvent::EventsSuppressed {
                 event,
+                place,
                 at: self.at.clone(),
                 reason,
                 count,

@@ -17,17 +17,31 @@ use super::words::Reason;
 pub trait SecuritySink: fmt::Debug + Send + Sync + 'static {
     /// Takes one event.
     fn emit(&self, record: &SecurityRecord<'_>) -> Result<(), SinkError>;
+
+    /// Did what was given so far arrive? For a sink that takes events first and delivers them later: it may wait for them, a
+    /// second at most. Asked by the self-check, and by nothing in the middle of a payment.
+    fn settle(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
 }
 
 impl<S: SecuritySink + ?Sized> SecuritySink for Box<S> {
     fn emit(&self, record: &SecurityRecord<'_>) -> Result<(), SinkError> {
         (**self).emit(record)
     }
+
+    fn settle(&self) -> Result<(), SinkError> {
+        (**self).settle()
+    }
 }
 
 impl<S: SecuritySink + ?Sized> SecuritySink for Arc<S> {
     fn emit(&self, record: &SecurityRecord<'_>) -> Result<(), SinkError> {
         (**self).emit(record)
+    }
+
+    fn settle(&self) -> Result<(), SinkError> {
+        (**self).settle()
     }
 }
 
@@ -68,6 +82,14 @@ impl From<SinkError> for Reason {
 /// locked during the call, and what the panic left half done is the sink's own. If it went on, a panic in a log would lose the
 /// reply to a gateway.
 pub(super) fn give(sink: &dyn SecuritySink, record: &SecurityRecord<'_>) -> Result<(), SinkError> {
-    let call = std::panic::AssertUnwindSafe(|| sink.emit(record));
-    std::panic::catch_unwind(call).unwrap_or(Err(SinkError::Panicked))
+    survive(|| sink.emit(record))
+}
+
+/// Asks a sink whether everything arrived, and survives its panic in the same way.
+pub(super) fn settle(sink: &dyn SecuritySink) -> Result<(), SinkError> {
+    survive(|| sink.settle())
+}
+
+fn survive(call: impl FnOnce() -> Result<(), SinkError>) -> Result<(), SinkError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_or(Err(SinkError::Panicked))
 }

@@ -120,9 +120,18 @@ fn every() -> Vec<SecurityEvent> {
             limit: count,
             window_seconds,
         },
+        E::CheckoutFailed {
+            at: at(),
+            order: payment().order,
+            reason: Reason::Authentication,
+        },
         E::CardDataSighted {
             place: "the item name",
             reason: Reason::Number,
+        },
+        E::CardFieldUnproven {
+            at: at(),
+            reason: Reason::FieldName,
         },
         E::KeyRotated {
             at: at(),
@@ -132,7 +141,6 @@ fn every() -> Vec<SecurityEvent> {
         E::StopEngaged {
             actor: text.clone(),
             purpose: text.clone(),
-            open_attempts: 4,
         },
         E::StopReleased { actor: text.clone() },
         E::ModeChanged {
@@ -152,6 +160,7 @@ fn every() -> Vec<SecurityEvent> {
         },
         E::EventsSuppressed {
             event: "payment.return.forged",
+            place: Some("the item name"),
             at: None,
             reason: Some(Reason::Token),
             count,
@@ -177,6 +186,7 @@ fn every() -> Vec<SecurityEvent> {
             held: 4,
             sinks_failing: 0,
         },
+        E::MonitorProbe {},
         E::SelfCheckFailed {
             reason: Reason::ClockSkew,
         },

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::callback::CallbackError;
 use crate::error::{ErrorKind, VerifyError};
 use crate::guard::{CardDataKind, check_text};
 use crate::ledger::{AskReason, HeldReason, Mismatch};
@@ -90,6 +91,12 @@ words! {
         Sweep = "sweep",
         /// A right to fulfil was being handed out or closed.
         Fulfil = "fulfil",
+        /// The switch was being turned, or what it needs was being read.
+        Switch = "switch",
+        /// The ledger was being checked, or a checkpoint made.
+        Check = "check",
+        /// A report was being written.
+        Report = "report",
     }
 }
 
@@ -109,6 +116,12 @@ words! {
         Payload = "payload",
         /// The key for the check could not be had.
         Key = "key",
+        /// It is larger than a message may be.
+        TooLarge = "too_large",
+        /// Its body is encoded, so that nothing could be checked.
+        Encoded = "encoded",
+        /// Its body did not arrive whole, or not in time.
+        Incomplete = "incomplete",
         // --- a message that changes nothing
         /// Known already.
         Already = "already",
@@ -208,8 +221,6 @@ words! {
         Altered = "altered",
         /// Records are missing.
         Removed = "removed",
-        /// Records are in another order.
-        Reordered = "reordered",
         // --- modes of the store
         /// Payments are taken.
         Normal = "normal",
@@ -242,6 +253,16 @@ impl From<VerifyError> for Reason {
             VerifyError::Stale => Self::Stale,
             VerifyError::Payload(_) => Self::Payload,
             VerifyError::Key(_) => Self::Key,
+        }
+    }
+}
+
+impl From<CallbackError> for Reason {
+    fn from(error: CallbackError) -> Self {
+        match error {
+            CallbackError::TooLarge(_) => Self::TooLarge,
+            CallbackError::Encoded => Self::Encoded,
+            CallbackError::Incomplete => Self::Incomplete,
         }
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! `cargo test --test it attacks -- --nocapture` prints the table and what was refused and accepted.
 
+mod afterwards;
 pub mod alter;
 mod arena;
+mod crossed;
 mod desk;
 mod envelope;
 mod fates;
+mod faults;
 mod findings;
 mod generators;
 mod orders;
@@ -45,7 +48,7 @@ macro_rules! gateways {
 
         $(mod $name {
             use super::Gw::$variant as GATEWAY;
-            use super::{desk, envelope, fates, findings, generators, orders, verdicts};
+            use super::{afterwards, crossed, desk, envelope, fates, faults, findings, generators, orders, verdicts};
             super::tests! { GATEWAY
                 generators: every_changed_callback_is_refused, every_changed_return_pays_nothing,
                     every_changed_answer_pays_only_what_was_expected, messages_in_any_order_pay_once, contradicting_news_in_any_order_pays_once_at_most,
@@ -53,6 +56,12 @@ macro_rules! gateways {
                     a_message_that_comes_again_pays_once, most_of_what_comes_is_refused;
                 fates: messages_of_every_end_are_refused_when_changed, messages_of_every_end_pay_once_or_never_in_any_order,
                     messages_of_every_end_pay_for_nothing_else;
+                afterwards: pay_48_held_money_is_in_the_report,
+                    pay_59_an_original_that_was_kept_is_matched_with_its_record_and_another_is_not,
+                    pay_67_messages_returns_sweeps_and_fulfilment_go_on_while_stopped;
+                crossed: pay_42_crossed_create_answers_lead_nobody_to_anothers_page;
+                faults: a_fault_at_each_step_of_a_callback_pays_once, a_fault_at_each_step_of_a_return_pays_once,
+                    a_fault_at_each_step_of_a_sweep_pays_once, a_fault_at_each_step_of_fulfilling_ships_under_one_key;
                 findings: w11_pay_01_a_price_chosen_in_the_browser, w11_pay_07_a_return_address_chosen_in_the_browser,
                     w11_pay_13_a_paid_order_named_for_another_in_the_last_step,
                     w11_pay_23_a_certificate_address_in_the_message, w11_pay_25_a_genuine_payment_of_a_lower_amount,

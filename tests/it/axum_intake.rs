@@ -173,3 +173,36 @@ async fn answers_leave_byte_for_byte() {
     let page = ::axum::body::to_bytes(form.into_body(), 64 * 1024).await.unwrap();
     assert!(String::from_utf8_lossy(&page).contains("Continue to payment"));
 }
+
+#[tokio::test]
+async fn a_flood_of_what_cannot_be_taken_in_is_counted() {
+    use kessai::GatewayId;
+    use kessai::integrations::axum::answer;
+
+    let (world, kept) = crate::security_events::world();
+    let limits = CallbackLimits::default();
+    for _ in 0..100 {
+        let request = post().body(Body::from(vec![b' '; limits.body + 1])).unwrap();
+        let taken = Result::<Callback, CallbackError>::from_request(request, &())
+            .await
+            .unwrap();
+        let reply = answer(&world.cashier, &GatewayId::STRIPE, taken).await;
+        assert_eq!(reply.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let request = post().header("content-encoding", "gzip").body(Body::from("x"));
+    let reply = answer(&world.cashier, &GatewayId::STRIPE, take(request.unwrap()).await).await;
+    assert_eq!(reply.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let told = kept.words();
+    let refused = |reason: &str| {
+        let line = format!("payment.callback.refused {reason}");
+        told.iter().filter(|told| **told == line).count()
+    };
+    assert_eq!((refused("too_large"), refused("encoded")), (5, 1), "{told:?}");
+    drop(world);
+    assert_eq!(kept.words(), ["payment.callback.refused_burst too_large"]);
+    // A gateway that is not there tells nothing.
+    let (world, kept) = crate::security_events::world();
+    let nobody = GatewayId::from_static("nobody");
+    world.cashier.refused(&nobody, &CallbackError::Incomplete);
+    assert!(kept.take().is_empty());
+}

@@ -11,3 +11,4 @@ mod flood;
 mod growth;
 mod inbound;
 mod outbound;
+mod unproven;

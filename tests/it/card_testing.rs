@@ -247,7 +247,7 @@ async fn what_opened_nothing_is_not_counted() {
     world.script.clear();
     world
         .cashier
-        .reopen(text("an operator"), text("it is over"))
+        .reopen(text("an operator"), text("it is over"), &[])
         .await
         .unwrap();
     let attempt = opens(&world, &request, "cs_test_1").await.unwrap();

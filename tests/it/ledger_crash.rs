@@ -16,9 +16,10 @@ use kessai::ledger::{Expected, Opened};
 use kessai::ledgers::SqliteLedger;
 use kessai::{Applied, ExpectedPayment, FulfilmentKey, Ledger, MerchantReference, PaymentStatus};
 
-const FILE: &str = "KESSAI_CRASH_FILE";
-const ROUND: &str = "KESSAI_CRASH_ROUND";
+pub const FILE: &str = "KESSAI_CRASH_FILE";
+pub const ROUND: &str = "KESSAI_CRASH_ROUND";
 
+const TEST: &str = "ledger_crash::two_hundred_kills_lose_no_acknowledged_payment_and_make_no_second_key";
 const KILLS: u32 = 200;
 /// Files are begun anew so that kills also hit the making of one.
 const KILLS_PER_FILE: u32 = 10;
@@ -33,12 +34,7 @@ fn two_hundred_kills_lose_no_acknowledged_payment_and_make_no_second_key() {
 }
 
 async fn kill_and_compare() {
-    let seed = match std::env::var("KESSAI_CRASH_SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos(),
-    };
-    println!("seed {seed}: set KESSAI_CRASH_SEED to try the same moments again");
-    let mut random = Random(u64::from(seed) | 1);
+    let mut random = Random::new();
     let folder = tempfile::tempdir().unwrap();
     let start = Instant::now();
     let (mut acknowledged, mut redelivered) = (0, 0);
@@ -47,7 +43,7 @@ async fn kill_and_compare() {
         let mut told = Told::default();
         for round in 0..KILLS_PER_FILE {
             // From before the file is open until well into the work.
-            let lines = run_and_kill(&path, round, Duration::from_millis(random.below(120)));
+            let lines = run_and_kill(TEST, &path, round, Duration::from_millis(random.below(120)), &[]);
             told.take(&lines);
             told.compare_with(&path).await;
         }
@@ -124,13 +120,11 @@ impl Told {
     }
 }
 
-fn run_and_kill(path: &Path, round: u32, after: Duration) -> Vec<String> {
+/// Runs a test of this program as a process of its own, kills it, and gives the lines that it told until then.
+pub fn run_and_kill(test: &str, path: &Path, round: u32, after: Duration, settings: &[(&str, &str)]) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "ledger_crash::two_hundred_kills_lose_no_acknowledged_payment_and_make_no_second_key",
-            "--nocapture",
-        ])
+        .args(["--exact", test, "--nocapture"])
+        .envs(settings.iter().copied())
         .env(FILE, path)
         .env(ROUND, round.to_string())
         .stdout(Stdio::piped())
@@ -168,10 +162,19 @@ fn run_and_kill(path: &Path, round: u32, after: Duration) -> Vec<String> {
 }
 
 /// Numbers that can be had again from their seed.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn new() -> Self {
+        let seed = match std::env::var("KESSAI_CRASH_SEED") {
+            Ok(seed) => seed.parse().unwrap(),
+            Err(_) => SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos(),
+        };
+        println!("seed {seed}: set KESSAI_CRASH_SEED to try the same moments again");
+        Self(u64::from(seed) | 1)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
         // xorshift64
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -206,7 +209,7 @@ fn sell_until_killed(path: &str, round: &str) {
 }
 
 /// One system call for each line, so that a kill leaves whole lines only.
-fn tell(line: &str) {
+pub fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("@ {line}\n").as_bytes()).unwrap();
     out.flush().unwrap();

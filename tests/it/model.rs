@@ -5,6 +5,8 @@ mod driver;
 mod exhaustive;
 mod histories;
 mod homes;
+mod linear;
+mod races;
 mod reference;
 mod run;
 mod steps;

@@ -475,7 +475,10 @@ async fn while_asking_first_a_notification_binds_nothing_and_has_to_come_again()
         assert_eq!(after, before);
         assert_eq!(desk.cashier.sweep(&SweepPolicy::default()).await.unwrap().asked, 0);
 
-        desk.cashier.reopen(text("operator"), text("new keys")).await.unwrap();
+        desk.cashier
+            .reopen(text("operator"), text("new keys"), &[])
+            .await
+            .unwrap();
         assert_eq!(desk.deliver(&report).await, "OK,");
         if !settles {
             script.answer(200, credit("1", "2"));

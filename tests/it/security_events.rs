@@ -1,17 +1,20 @@
 //! Security events, told by a cashier: what is decided is told under its name, floods are counted, and a sink that fails changes
 //! no verdict (PAY-64, PAY-66, PAY-70).
 
+mod counted;
 mod faults;
 mod flow;
+mod operator;
 mod page;
 mod patterns;
 mod sinks;
+mod watching;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kessai::gateways::stripe::{Stripe, StripeBuilder};
-use kessai::ledger::Ledger;
+use kessai::ledger::{Ledger, SwitchText};
 use kessai::ledgers::MemoryLedger;
 use kessai::security_event::{
     FieldValue, JsonLines, SecurityEvent, SecurityPolicy, SecurityRecord, SecuritySink, SinkError,
@@ -117,6 +120,10 @@ pub fn world_by(policy: SecurityPolicy) -> (World, Kept) {
     let world = world_with(Arc::new(MemoryLedger::new()), vec![Box::new(kept.clone())], policy);
     assert_eq!(kept.names(), ["payment.monitor.started"]);
     (world, kept)
+}
+
+pub fn text(text: &str) -> SwitchText {
+    SwitchText::new(text).unwrap()
 }
 
 /// A writer that tests can read.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kessai::cashier::{Checked, ReopenError};
+use kessai::cashier::{Checked, ReopenError, Verdict};
 use kessai::ledger::{SwitchText, Window};
 use kessai::ledgers::SqliteLedger;
 use kessai::report::Format;
 use kessai::{Clock, GatewayId, MerchantAccount, OpenError, PaymentStatus, SweepPolicy};
 use serde_json::{Value, json};
 
+use crate::support::around::ByName;
 use crate::support::order;
 use crate::support::world::{World, event, paid, session, tell_a_story};
 
@@ -29,7 +30,7 @@ async fn a_stop_refuses_checkouts_at_once_and_a_hundred_open_ones_still_settle()
         .stop(text("operator"), text("cards may have leaked"))
         .await
         .unwrap();
-    assert_eq!(turned.open_attempts, 100);
+    assert_eq!(turned.open_attempts, Some(100));
     let listed = world.cashier.open_attempts(0, 1000).await.unwrap();
     assert_eq!(listed.len(), 100);
     match world.try_open(&order("EC-new")).await {
@@ -71,7 +72,7 @@ async fn a_stop_holds_on_every_node_and_over_a_restart() {
     ));
     later
         .cashier
-        .reopen(text("operator"), text("found and mended"))
+        .reopen(text("operator"), text("found and mended"), &[])
         .await
         .unwrap();
     later.open(&order("EC-1"), "cs_test_1").await;
@@ -172,10 +173,11 @@ async fn a_store_is_not_reopened_while_its_ledger_is_broken() {
     let path = folder.path().join("ledger.db");
     let world = World::over(Arc::new(SqliteLedger::open(&path).unwrap()));
     tell_a_story(&world).await;
-    let good = world.cashier.self_check(None).await.unwrap();
+    let good = world.cashier.self_check(&[]).await.unwrap();
     assert!(good.passed(), "{good}");
     for what in [
         Checked::Keys,
+        Checked::Vector,
         Checked::Hosts,
         Checked::Clock,
         Checked::Environment,
@@ -187,7 +189,7 @@ async fn a_store_is_not_reopened_while_its_ledger_is_broken() {
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute_batch("DROP TRIGGER records_do_not_change; UPDATE records SET at = at + 1 WHERE position = 3")
         .unwrap();
-    let refused = world.cashier.reopen(text("operator"), text("in a hurry")).await;
+    let refused = world.cashier.reopen(text("operator"), text("in a hurry"), &[]).await;
     let Err(ReopenError::SelfCheck(check)) = refused else {
         panic!("reopened: {refused:?}")
     };
@@ -214,7 +216,7 @@ async fn pages_are_closed_on_request_and_who_paid_a_moment_ago_is_served() {
         .answer(200, session(&unused, "expired", "unpaid").to_string());
     world.script.answer(200, session(&broken, "open", "unpaid").to_string());
     world.script.answer(500, String::new());
-    let report = world.cashier.expire_open().await.unwrap();
+    let report = world.cashier.expire_open().await;
     assert_eq!(report.paid, [paid_one.reference().clone()]);
     assert_eq!(report.closed, [unused.reference().clone()]);
     assert_eq!(report.failed.len(), 1);
@@ -306,4 +308,112 @@ async fn a_report_over_broken_records_says_so() {
         "{}",
         broken["chain"]
     );
+}
+
+#[tokio::test]
+async fn an_attempt_that_nobody_confirmed_counts_only_until_it_no_longer_blocks_its_order() {
+    let world = World::new();
+    // The reply is lost: whether there is a page is not known.
+    world.script.answer(500, String::new());
+    assert!(matches!(
+        world.try_open(&order("EC-1")).await,
+        Err(OpenError::Gateway(_))
+    ));
+    world.open(&order("EC-2"), "cs_test_2").await;
+    let open = world.cashier.open_attempts(0, 10).await.unwrap();
+    assert_eq!(open.len(), 2);
+    world.clock.advance(Duration::from_secs(48 * 3600));
+    let open = world.cashier.open_attempts(0, 10).await.unwrap();
+    let orders: Vec<_> = open
+        .iter()
+        .map(|(_, attempt)| attempt.expected.order.as_str())
+        .collect();
+    assert_eq!(
+        orders,
+        ["EC-2"],
+        "its page was confirmed, so only the gateway can say that it is over"
+    );
+    // One at a time, and none is passed over.
+    let (first, _) = world.cashier.open_attempts(0, 1).await.unwrap().remove(0);
+    assert!(world.cashier.open_attempts(first, 1).await.unwrap().is_empty());
+    let turned = world.cashier.stop(text("operator"), text("a test")).await.unwrap();
+    assert_eq!(turned.open_attempts, Some(1));
+}
+
+#[tokio::test]
+async fn a_gateway_that_gives_no_answers_holds_up_nobody_and_what_was_done_is_told_when_the_ledger_fails() {
+    let (memory, ledger) = ByName::over_memory();
+    let world = World::over(memory);
+    let mut attempts = Vec::new();
+    for n in 0..10 {
+        attempts.push(world.open(&order(&format!("EC-{n}")), &format!("cs_test_{n}")).await);
+    }
+    // For each attempt a question and a closing, none of them answered.
+    for _ in 0..6 {
+        world.script.answer(500, String::new());
+    }
+    let report = world.cashier.expire_open().await;
+    assert_eq!((report.failed.len(), report.left.len()), (3, 7));
+    assert_eq!(world.script.requests().len(), 6, "and no more were sent");
+    assert!(report.broke_off.is_none());
+    // The ledger fails at the third.
+    for attempt in &attempts[..2] {
+        world.script.answer(200, session(attempt, "open", "unpaid").to_string());
+        world
+            .script
+            .answer(200, session(attempt, "expired", "unpaid").to_string());
+    }
+    let third = session(&attempts[2], "open", "unpaid");
+    world.script.answer(200, third.to_string());
+    ledger.fail("apply", 4);
+    let report = world.cashier.expire_open().await;
+    assert_eq!(report.closed.len(), 2);
+    assert!(report.broke_off.is_some());
+    // Money that is on its way is neither closed nor something that the gateway cannot close.
+    ledger.mend();
+    let _ = world.script.requests();
+    for attempt in &attempts[2..] {
+        world
+            .script
+            .answer(200, session(attempt, "complete", "unpaid").to_string());
+    }
+    let report = world.cashier.expire_open().await;
+    assert_eq!(report.undecided.len(), 8, "{report:?}");
+    assert!(report.cannot.is_empty() && report.closed.is_empty(), "{report:?}");
+    assert_eq!(
+        world.script.requests().len(),
+        8,
+        "nobody was asked to close what was paid for"
+    );
+}
+
+#[tokio::test]
+async fn a_ledger_of_real_money_is_not_reopened_with_keys_of_the_sandbox() {
+    use kessai::conformance::TestGateway;
+
+    let ledger = Arc::new(kessai::ledgers::MemoryLedger::new());
+    let world = World::over(ledger.clone());
+    let of = |check: &kessai::cashier::SelfCheck| {
+        let found = check.checks.iter().find(|check| check.what == Checked::Environment);
+        found.unwrap().verdict
+    };
+    assert_eq!(
+        of(&world.cashier.self_check(&[]).await.unwrap()),
+        Verdict::Passed,
+        "an empty ledger"
+    );
+    world.open(&order("EC-1"), "cs_test_1").await;
+    assert_eq!(of(&world.cashier.self_check(&[]).await.unwrap()), Verdict::Passed);
+    // The store sold for real money since.
+    let gateway = TestGateway::new().unwrap();
+    let mut expected = gateway.expected("EC-2", world.clock.now()).unwrap();
+    expected.environment = kessai::Environment::Live;
+    let ledger: Arc<dyn kessai::Ledger> = ledger;
+    let _ = ledger.expect(&expected).await.unwrap();
+    let refused = world.cashier.reopen(text("operator"), text("over"), &[]).await;
+    let Err(ReopenError::SelfCheck(check)) = refused else {
+        panic!("reopened: {refused:?}")
+    };
+    assert_eq!(of(&check), Verdict::Failed);
+    assert!(check.to_string().contains("real money"), "{check}");
 }

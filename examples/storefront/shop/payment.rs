@@ -4,8 +4,8 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use kessai::integrations::axum::Reply;
-use kessai::{Callback, Standing};
+use kessai::integrations::axum::{Reply, answer};
+use kessai::{Callback, CallbackError, Standing};
 
 use super::standing::{OrderStanding, Why, latest_way};
 use super::web::{Trouble, Visitor};
@@ -15,12 +15,12 @@ use super::{Shop, Till, pages};
 pub(crate) async fn notification(
     State(shop): State<Shop>,
     Extension(Till(gateway)): Extension<Till>,
-    callback: Callback,
-) -> Reply {
-    let reply = shop.cashier().callback(&gateway, callback).await;
+    taken: Result<Callback, CallbackError>,
+) -> Response {
+    let reply = answer(shop.cashier(), &gateway, taken).await;
     // Perhaps there is something to ship now. If not, nothing is found.
     shop.bell().notify_one();
-    reply.into()
+    reply
 }
 
 /// Browser to shop, paid or given up. The browser says only that it is back; the page says what the shop knows.

@@ -28,7 +28,7 @@ pub(crate) fn told(kind: &RecordKind, lang: Lang) -> (String, String) {
                 shown(*amount, lang)
             ),
         ),
-        RecordKind::Opened { checkout } => (
+        RecordKind::Opened { checkout, payment: _ } => (
             lang.pick("決済ページを作成", "Payment page opened").to_owned(),
             checkout.as_ref().map(ToString::to_string).unwrap_or_default(),
         ),
@@ -66,12 +66,14 @@ pub(crate) fn told(kind: &RecordKind, lang: Lang) -> (String, String) {
             trust,
             event,
             gateway_status,
-            evidence: _,
+            ..
         } => (
             format!("{from} → {to}"),
             format!("{} · {} · {event}", proven(*trust, lang), gateway_status.as_str()),
         ),
-        RecordKind::Heard { status, trust, event } => (
+        RecordKind::Heard {
+            status, trust, event, ..
+        } => (
             format!("{} ({status})", lang.pick("既知の知らせ", "Nothing new")),
             format!("{} · {event}", proven(*trust, lang)),
         ),

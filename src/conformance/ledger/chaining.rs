@@ -9,7 +9,7 @@ use crate::payment::PaymentStatus;
 use crate::secret::CheckpointKey;
 
 async fn check(ledger: &dyn Ledger, checkpoint: Option<&Checkpoint>) -> Result<ChainCheck, String> {
-    verify(ledger, checkpoint).await.map_err(say)
+    verify(ledger, checkpoint.copied().as_slice()).await.map_err(say)
 }
 
 pub(super) async fn every_record_follows_the_one_before_it(source: &dyn LedgerSource) -> Found {

@@ -87,8 +87,7 @@ pub(super) async fn opened(
         &opened.payment.as_ref().map(GatewayReference::as_str),
     ];
     db.run(sql, row).await?;
-    let checkout = stored.checkout.or_else(|| opened.checkout.clone());
-    record(db, at, Some(attempt), &[RecordKind::Opened { checkout }])?;
+    record(db, at, Some(attempt), &[RecordKind::opened(&stored, opened)])?;
     Ok(binding)
 }
 

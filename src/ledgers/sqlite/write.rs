@@ -73,8 +73,7 @@ pub(super) fn opened(
     let link = link.map_err(|_| StoreError::missing("the link cannot be written down"))?;
     let sql = "UPDATE attempts SET opened = 1, expires_at = ?2, link = coalesce(link, ?3) WHERE attempt = ?1";
     run(db, sql, (attempt.as_str(), expires_at, link))?;
-    let checkout = stored.checkout.or_else(|| opened.checkout.clone());
-    record(db, at, Some(attempt), &RecordKind::Opened { checkout })?;
+    record(db, at, Some(attempt), &RecordKind::opened(&stored, opened))?;
     Ok(binding)
 }
 

@@ -8,7 +8,7 @@ mod stripe;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
@@ -73,6 +73,10 @@ pub trait Played: Send + Sync {
         let _ = (form, changed);
         unreachable!("a link was expected")
     }
+
+    /// The same message days later, as a gateway repeats itself: under another id and signed anew at this time. None where
+    /// messages are not signed.
+    fn again(&self, message: &Request<Bytes>, number: u32, at: SystemTime) -> Option<Request<Bytes>>;
 
     /// The words that say "taken", for a store that takes anything.
     fn taken(&self) -> &'static str;
@@ -352,7 +356,12 @@ impl Arena {
 
     /// A store that has written these attempts down, and heard nothing since.
     pub async fn cell(&self, pages: &[&Open]) -> Cell<'_> {
-        let cell = self.told(Nobody, SecurityPolicy::default());
+        self.cell_over(Arc::new(MemoryLedger::new()), Nobody, pages).await
+    }
+
+    /// The same over this ledger, and with somebody who hears of what happens.
+    pub async fn cell_over(&self, ledger: Arc<dyn Ledger>, sink: impl SecuritySink, pages: &[&Open]) -> Cell<'_> {
+        let cell = self.told_over(ledger, sink, SecurityPolicy::default());
         for page in pages {
             cell.writes(page).await;
         }
@@ -361,7 +370,10 @@ impl Arena {
 
     /// A store that tells this sink what happens, and has written nothing down.
     pub fn told(&self, sink: impl SecuritySink, policy: SecurityPolicy) -> Cell<'_> {
-        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+        self.told_over(Arc::new(MemoryLedger::new()), sink, policy)
+    }
+
+    fn told_over(&self, ledger: Arc<dyn Ledger>, sink: impl SecuritySink, policy: SecurityPolicy) -> Cell<'_> {
         let clock = Clock::stopped_at(self.clock.now());
         let cashier = Cashier::builder_over(ledger)
             .shared_gateway(Arc::clone(&self.store))
@@ -623,6 +635,38 @@ enum Mode {
     Answers(HashMap<Question, Response<Bytes>>),
     /// The same whatever is asked.
     Always(Response<Bytes>),
+    /// Of two questions that are asked at once each gets the answer to the other.
+    Crossed(Arc<Crossing>),
+}
+
+/// Where an answer waits for another one.
+#[derive(Default)]
+struct Crossing(Mutex<Option<Waiting>>);
+
+/// An answer, and where the other one goes.
+type Waiting = (Response<Bytes>, tokio::sync::oneshot::Sender<Response<Bytes>>);
+
+impl Crossing {
+    async fn swap(&self, answer: Response<Bytes>) -> Response<Bytes> {
+        let mut waits = {
+            let mut place = self.0.lock().unwrap();
+            if let Some((other, first)) = place.take() {
+                first.send(answer).unwrap();
+                return other;
+            }
+            let (first, waits) = tokio::sync::oneshot::channel();
+            *place = Some((answer, first));
+            waits
+        };
+        match tokio::time::timeout(Duration::from_millis(500), &mut waits).await {
+            Ok(swapped) => swapped.unwrap(),
+            // Nobody else asks any more, or is just about to.
+            Err(_) => match self.0.lock().unwrap().take() {
+                Some((own, _)) => own,
+                None => waits.try_recv().unwrap(),
+            },
+        }
+    }
 }
 
 impl std::fmt::Debug for Wire {
@@ -667,6 +711,11 @@ impl Wire {
         self.set(Mode::Always(answer));
     }
 
+    /// The real answers of the gateway, each to the other of two questions.
+    pub fn crosses(&self) {
+        self.set(Mode::Crossed(Arc::default()));
+    }
+
     /// What was asked and answered since the mode was set.
     pub fn take(&self) -> Exchanges {
         Exchanges(std::mem::take(&mut self.inside.lock().unwrap().heard))
@@ -685,11 +734,16 @@ impl Transport for Wire {
         limits: CallLimits,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         let question = Question::of(&request);
+        let mut crossing = None;
         let decided = {
             let mut inside = self.inside.lock().unwrap();
             inside.asked += 1;
             match &inside.mode {
                 Mode::Live => None,
+                Mode::Crossed(place) => {
+                    crossing = Some(Arc::clone(place));
+                    None
+                }
                 Mode::Cut(kind) => Some(Err(TransportError::new(kind.unwrap_or(TransportErrorKind::Connect)))),
                 Mode::Always(answer) => Some(Ok(answer.clone())),
                 Mode::Answers(answers) => {
@@ -702,7 +756,10 @@ impl Transport for Wire {
             if let Some(decided) = decided {
                 return decided;
             }
-            let answer = self.real.send(request, limits).await?;
+            let mut answer = self.real.send(request, limits).await?;
+            if let Some(crossing) = crossing {
+                answer = crossing.swap(answer).await;
+            }
             self.inside.lock().unwrap().heard.push((question, answer.clone()));
             Ok(answer)
         })
@@ -717,7 +774,7 @@ impl Transport for Wire {
 #[derive(Debug)]
 struct Nobody;
 
-impl kessai::SecuritySink for Nobody {
+impl SecuritySink for Nobody {
     fn emit(
         &self,
         _record: &kessai::security_event::SecurityRecord<'_>,
@@ -747,4 +804,15 @@ fn brought_back(url: &str, posted: Option<Vec<u8>>) -> Request<Bytes> {
         None => Request::get(target),
     };
     request.body(Bytes::from(posted.unwrap_or_default())).unwrap()
+}
+
+/// The same event in JSON under another id; its signature is none any more.
+fn under_another_id(message: &Request<Bytes>, id: &str) -> Request<Bytes> {
+    let mut event: serde_json::Value = serde_json::from_slice(message.body()).unwrap();
+    assert!(event["id"].is_string());
+    event["id"] = id.into();
+    let mut again = message.clone();
+    *again.body_mut() = Bytes::from(event.to_string());
+    again.headers_mut().remove("content-length");
+    again
 }

@@ -58,6 +58,11 @@ async fn a_thousand_replays_pay_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_days_later_pays_nothing_more() {
+    verdicts::days_later(&Arena::settling().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_amount_is_held() {
     findings::other_totals(&Arena::settling().await).await;
 }

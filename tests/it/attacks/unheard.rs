@@ -34,8 +34,8 @@ async fn a_payment_that_no_notification_named_stays_open_and_is_seen() {
     assert_eq!(open[0].1.reference(), paid.attempt().reference());
     let mut report = Vec::new();
     let window = Window::new(start - WEEK, start + WEEK).unwrap();
-    let totals = cell.cashier.report(window, Format::Json, &mut report).await.unwrap();
-    let line = totals.lines().next().unwrap();
+    let reported = cell.cashier.report(window, Format::Json, &mut report).await.unwrap();
+    let line = reported.totals.lines().next().unwrap();
     assert_eq!((line.status.as_str(), line.attempts), ("created", 1));
     assert!(
         String::from_utf8(report)

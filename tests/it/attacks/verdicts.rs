@@ -1,17 +1,20 @@
 //! Entries of the catalogue at every gateway, each with its own verdict.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
+use kessai::ledgers::MemoryLedger;
 use kessai::transport::TransportErrorKind;
-use kessai::{Callback, Standing, SweepPolicy};
+use kessai::{Callback, Ledger, Standing, SweepPolicy};
 
 use super::Gw;
 use super::alter::{Shape, fields, shape_of, with_value};
 use super::arena::{Arena, Cell, Paid, Verdict};
 use super::generators::with_body;
+use crate::support::told::Told;
 
 const PRICE: u64 = 1776;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -240,20 +243,54 @@ pub async fn a_thousand_replays(arena: &Arena) {
 }
 
 pub async fn pay_34_a_message_days_later_pays_nothing_more(gateway: Gw) {
-    let arena = Arena::open(gateway).await;
+    days_later(&Arena::open(gateway).await).await;
+}
+
+/// Gateways repeat themselves for days, and what they repeat is fresh: another id, another time, another tag. It is taken as the
+/// first one was, so that it stops coming, and pays nothing. Whoever hears it may have been started anew since.
+pub async fn days_later(arena: &Arena) {
     let paid = arena.buy("EC-1", PRICE).await;
     arena.wire.answers(&paid.answers);
-    let cell = arena.cell(&[&paid.page]).await;
+    let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+    let cell = arena
+        .cell_over(Arc::clone(&ledger), Told::default(), &[&paid.page])
+        .await;
+    let mut taken = Vec::new();
     for callback in &paid.callbacks {
-        let _ = cell.callback(callback).await;
+        let reply = cell.reply(callback).await;
+        taken.push((reply.status(), reply.into_body()));
     }
     let _ = cell.sweep().await;
     assert_eq!(cell.fulfil().await.len(), 1);
     let status = cell.attempt(paid.attempt()).await.status;
+    let mut number = 0;
     for wait in [DAY / 24, DAY * 4, DAY * 100] {
+        let told = Told::default();
+        let cell = arena.cell_over(Arc::clone(&ledger), told.clone(), &[&paid.page]).await;
         cell.clock.advance(wait);
-        for callback in &paid.callbacks {
+        let mut replayed = 0;
+        for (callback, taken) in paid.callbacks.iter().zip(&taken) {
+            // As it was caught, and as a gateway would send it now.
             assert!(cell.callback(callback).await.is_negative());
+            let _ = told.take();
+            number += 1;
+            let now = cell.clock.now();
+            let Some(again) = arena.played.again(callback, number, now) else {
+                assert_eq!(arena.gateway, Gw::Gmopg, "it signs nothing");
+                continue;
+            };
+            assert_ne!(again.body(), callback.body());
+            let reply = cell.reply(&again).await;
+            assert_eq!((reply.status(), reply.into_body()), *taken, "after {wait:?}");
+            replayed += told
+                .take()
+                .iter()
+                .filter(|name| **name == "payment.callback.replayed")
+                .count();
+            assert!(cell.callback(&again).await.is_negative());
+        }
+        if arena.told_of_money() == Verdict::Paid {
+            assert!(replayed > 0, "it is told as what it is");
         }
         assert!(cell.back(&paid.back).await.is_negative());
         assert!(cell.sweep().await.is_negative());

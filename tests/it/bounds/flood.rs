@@ -49,7 +49,7 @@ impl Clock for Moving {
 
 /// Counts events by the minute in which they are told.
 #[derive(Clone, Debug, Default)]
-struct Counted(Arc<Mutex<HashMap<u64, u64>>>);
+pub struct Counted(Arc<Mutex<HashMap<u64, u64>>>);
 
 impl SecuritySink for Counted {
     fn emit(&self, record: &SecurityRecord<'_>) -> Result<(), SinkError> {
@@ -60,7 +60,7 @@ impl SecuritySink for Counted {
 }
 
 /// The n-th forged message: of the form that the gateway's messages have, and every one different.
-fn forged(gateway: &str, n: u64) -> Request<Bytes> {
+pub fn forged(gateway: &str, n: u64) -> Request<Bytes> {
     let request = Request::post(format!("/pay/{gateway}/notification"));
     let json = format!(
         "{{\"id\":\"evt_{n}\",\"object\":\"event\",\"type\":\"checkout.session.completed\",\"resource\":\"event\"}}"

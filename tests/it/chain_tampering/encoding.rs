@@ -18,3 +18,31 @@ pub fn digest_of(previous: &[u8; 32], record: &KeptRecord) -> [u8; 32] {
     }
     Sha256::digest(bytes).into()
 }
+
+#[tokio::test]
+async fn an_auditor_without_this_crate_comes_to_the_same_digests() {
+    let sample = super::sample::Sample::make().await;
+    let mut previous = beginning();
+    for record in &sample.records {
+        previous = digest_of(&previous, record);
+        assert_eq!(previous, *record.digest.as_bytes(), "{}", record.position);
+    }
+}
+
+#[test]
+fn the_example_of_the_guide_is_right() {
+    let page = include_str!("../../../src/guide/chain.md");
+    let hex = |bytes: &[u8; 32]| base16ct::lower::encode_string(bytes);
+    assert!(page.contains(&hex(&beginning())), "{}", hex(&beginning()));
+    let kept = KeptRecord {
+        position: 1,
+        at_micros: 1_795_400_000_000_000,
+        attempt: Some("65erm263k1nrh7t3nphtpbnt30".to_owned()),
+        kind: "returned".to_owned(),
+        body: r#"{"kind":"returned","cancelled":false}"#.to_owned(),
+        digest: kessai::ledger::Digest::beginning(),
+    };
+    let digest = hex(&digest_of(&beginning(), &kept));
+    assert!(page.contains(&digest), "{digest}");
+    assert!(page.contains(&kept.body));
+}

@@ -1,6 +1,6 @@
 //! What a chain alone cannot show, and what a checkpoint shows: an end that was cut off, and a chain written anew.
 
-use kessai::ledger::{BreakReason, Checkpoint, CheckpointError, Head, KeptRecord};
+use kessai::ledger::{BreakReason, Checkpoint, CheckpointError, Head, KeptRecord, continues};
 
 use super::encoding::{beginning, digest_of};
 use super::sample::{Copied, Sample, at, broken, intact, key};
@@ -13,6 +13,7 @@ fn cut(copy: &Copied, behind: u64) {
         "DELETE FROM fulfilments WHERE attempt IN {gone} 'fulfilment'); \
          UPDATE fulfilments SET done_at = NULL WHERE attempt IN {gone} 'fulfilled'); \
          UPDATE attempts SET opened = 0, checkout = NULL, payment = NULL WHERE attempt IN {gone} 'opened'); \
+         UPDATE attempts SET payment = NULL WHERE attempt IN {gone} 'applied'); \
          UPDATE attempts SET status = 'created' WHERE attempt IN {gone} 'applied') OR attempt IN {gone} 'closed'); \
          DELETE FROM notes WHERE attempt IN {gone} 'expected'); \
          DELETE FROM events_heard WHERE attempt IN {gone} 'expected'); \
@@ -152,6 +153,52 @@ async fn what_is_exposed_is_what_came_after_the_checkpoint() {
         };
         assert_eq!((head.count, exposed), (count, count - after));
         assert_ne!(head, sample.head());
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_anew_before_the_last_checkpoint_is_shown_by_the_earlier_ones() {
+    let sample = Sample::make().await;
+    let head_at = |count| Head {
+        count,
+        digest: sample.digest_at(count),
+    };
+    let monday = Checkpoint::make(&key(), head_at(10), at(60));
+    let copy = sample.copy("monday");
+    write_anew(&copy, &sample.records, 3);
+    // Whoever makes the next one without the one before signs what was written anew.
+    let ledger = copy.ledger();
+    let anew = continues(&ledger, None).await.unwrap().unwrap();
+    drop(ledger);
+    let tuesday = Checkpoint::make(&key(), anew, at(70));
+    assert!(copy.check_all(&[tuesday]).await.unwrap().is_intact(), "one line alone");
+    for all in [[monday, tuesday], [tuesday, monday]] {
+        let found = copy.check_all(&all).await;
+        assert_eq!(broken(&found), Some((10, BreakReason::Rewritten)), "{found:?}");
+    }
+    // And with the one before none would have been made.
+    let refused = continues(&copy.ledger(), Some(&monday)).await.unwrap().unwrap_err();
+    assert_eq!((refused.position, refused.why), (10, BreakReason::Rewritten));
+}
+
+#[tokio::test]
+async fn a_chain_goes_on_from_every_checkpoint_of_its_and_from_no_other() {
+    let sample = Sample::make().await;
+    let count = sample.head().count;
+    for from in 0..=count {
+        let digest = sample.digest_at(from);
+        let then = Checkpoint::make(&key(), Head { count: from, digest }, at(60));
+        let copy = sample.copy("goes-on");
+        assert_eq!(continues(&copy.ledger(), Some(&then)).await.unwrap(), Ok(sample.head()));
+        if from == count {
+            copy.run(&format!("DELETE FROM records WHERE position = {count}"));
+            let found = continues(&copy.ledger(), Some(&then)).await.unwrap().unwrap_err();
+            assert_eq!((found.position, found.why), (count, BreakReason::Missing));
+            continue;
+        }
+        copy.run(&format!("UPDATE records SET at = at + 1 WHERE position = {from} + 1"));
+        let found = continues(&copy.ledger(), Some(&then)).await.unwrap().unwrap_err();
+        assert_eq!((found.position, found.why), (from + 1, BreakReason::Altered));
     }
 }
 

@@ -230,8 +230,16 @@ impl Copied {
         SqliteLedger::open(&self.path).unwrap()
     }
 
+    /// Holds the copy against several checkpoints.
+    pub async fn check_all(&self, checkpoints: &[Checkpoint]) -> Result<ChainCheck, String> {
+        let ledger = self.ledger();
+        verify(&ledger, checkpoints).await.map_err(|error| error.to_string())
+    }
+
     pub async fn check(&self, checkpoint: Option<&Checkpoint>) -> Result<ChainCheck, String> {
         let said = |error: StoreError| format!("{error}: {:?}", std::error::Error::source(&error));
-        verify(&self.ledger(), checkpoint).await.map_err(said)
+        verify(&self.ledger(), checkpoint.copied().as_slice())
+            .await
+            .map_err(said)
     }
 }

@@ -189,9 +189,9 @@ async fn whole_of(name: &str, stage: Stage, request: CheckoutRequest) {
         assert!(due.done().await.unwrap());
     }
     outputs.debug(&stage.cashier.ledger().timeline(&about.attempt).await.unwrap());
-    outputs.debug(&stage.cashier.self_check(None).await.unwrap());
+    outputs.debug(&stage.cashier.self_check(&[]).await.unwrap());
     let checkpoint_key = CheckpointKey::new("Canary9CheckpointKey-0123456789abcdef").unwrap();
-    outputs.debug(&stage.cashier.checkpoint(&checkpoint_key).await.unwrap());
+    outputs.debug(&stage.cashier.checkpoint(&checkpoint_key, None).await.unwrap());
 
     // What ties the browser to the attempt is in the ledger and in our own return address, and in nothing else.
     let mut others = Outputs::default();

@@ -4,8 +4,10 @@
 //! two models, until an answer of the ledger rules one of them out.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +23,10 @@ use kessai::{
     GatewayReference, Ledger, MerchantAccount, MerchantReference, Money, PaymentEvent, ReferenceFormat, Verified,
 };
 
-use super::reference::{FINAL, Model, Said, View, Whole};
+use tokio::sync::Barrier;
+
+use super::linear::{Heard, Search};
+use super::reference::{FINAL, Line, Model, Said, View, Whole};
 use super::steps::{Luck, Plan, Step, Tell, Turn, Twist, What};
 
 /// What differs, as text.
@@ -213,6 +218,22 @@ impl Driver {
     /// The end of a history: the state, the story line by line, the chain, and what must hold whatever any model says.
     pub async fn finish(&mut self) -> Found {
         self.audit().await?;
+        let (lines, kinds) = self.story().await?;
+        if !self.models.iter().any(|model| model.lines() == lines) {
+            let wanted = self.models[0].lines();
+            let place = wanted.iter().zip(&lines).position(|(wanted, line)| wanted != line);
+            return Err(format!("the story differs, first at {place:?} of {}", lines.len()));
+        }
+        self.invariants(&lines, &kinds).await?;
+        let check = verify(self.ledger.as_ref(), &[]).await.map_err(text)?;
+        if !check.is_intact() {
+            return Err(format!("the chain: {check:?}"));
+        }
+        Ok(())
+    }
+
+    /// Everything that is on record, in the model's words and in the ledger's.
+    async fn story(&self) -> Found<(Vec<Line>, Vec<RecordKind>)> {
         let records = self.ledger.records(0, 1_000_000).await.map_err(text)?;
         let kinds: Vec<RecordKind> = records
             .iter()
@@ -228,16 +249,63 @@ impl Driver {
             let at = u64::try_from(record.at_micros).unwrap() / 1_000_000;
             lines.push((attempt, at, kind.as_str()));
         }
-        if !self.models.iter().any(|model| model.lines() == lines) {
-            let wanted = self.models[0].lines();
-            let place = wanted.iter().zip(&lines).position(|(wanted, line)| wanted != line);
-            return Err(format!("the story differs, first at {place:?} of {}", lines.len()));
+        Ok((lines, kinds))
+    }
+
+    /// Several callers at once, each with its own steps: was there an order of all of them in which the model says what each of
+    /// them heard? What was over before something began comes before it.
+    pub async fn race(&mut self, callers: &[Vec<Step>]) -> Found {
+        for step in callers.iter().flatten() {
+            if let What::Expect(plan) = step.what {
+                self.hands.plan(plan);
+                for model in &mut self.models {
+                    model.plan(plan);
+                }
+            }
         }
-        self.invariants(&lines, &kinds).await?;
-        let check = verify(self.ledger.as_ref(), None).await.map_err(text)?;
-        if !check.is_intact() {
-            return Err(format!("the chain: {check:?}"));
+        let (moment, start) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(callers.len())));
+        let mut running = Vec::new();
+        for steps in callers.iter().cloned() {
+            let (mut hands, ledger) = (self.hands.fork(), Arc::clone(&self.ledger));
+            let (moment, start) = (Arc::clone(&moment), Arc::clone(&start));
+            running.push(tokio::spawn(async move {
+                start.wait().await;
+                let mut heard = Vec::new();
+                for step in steps {
+                    let begun = moment.fetch_add(1, Ordering::SeqCst);
+                    let said = hands.perform(ledger.as_ref(), &step).await?;
+                    let ended = moment.fetch_add(1, Ordering::SeqCst);
+                    heard.push(Heard {
+                        step,
+                        said,
+                        begun,
+                        ended,
+                    });
+                }
+                Ok::<_, String>(heard)
+            }));
         }
+        let mut heard = Vec::new();
+        for caller in running {
+            heard.push(caller.await.map_err(|error| error.to_string())??);
+        }
+        for heard in heard.iter().flatten() {
+            self.tally.steps += 1;
+            self.tally.count(&heard.said);
+        }
+        let (story, _) = self.story().await?;
+        let mut search = Search::new(&heard, &story);
+        for model in std::mem::take(&mut self.models) {
+            search.go(model, &vec![0; heard.len()]);
+        }
+        if search.ends.is_empty() {
+            return Err(format!(
+                "no order explains what was said and what is on record:\n{}\n{story:?}",
+                listed(&heard)
+            ));
+        }
+        self.tally.doubts += usize::from(search.ends.len() > 1);
+        self.models = search.ends;
         Ok(())
     }
 
@@ -337,6 +405,17 @@ impl Hands {
             plans: BTreeMap::new(),
             numbers: HashMap::new(),
             proofs: HashMap::new(),
+            kept: HashMap::new(),
+        }
+    }
+
+    /// Of another caller of the same store, with empty hands.
+    fn fork(&self) -> Self {
+        Self {
+            gateway: TestGateway::new().unwrap(),
+            plans: self.plans.clone(),
+            numbers: self.numbers.clone(),
+            proofs: self.proofs.clone(),
             kept: HashMap::new(),
         }
     }
@@ -605,6 +684,23 @@ impl Hands {
         self.proofs.insert(*tell, proof.clone());
         proof
     }
+}
+
+/// Each caller's steps, a line for each.
+fn listed(heard: &[Vec<Heard>]) -> String {
+    let mut text = String::new();
+    for (caller, steps) in heard.iter().enumerate() {
+        for Heard {
+            step,
+            said,
+            begun,
+            ended,
+        } in steps
+        {
+            let _ = writeln!(text, "{caller}, {begun} to {ended}: {:?} => {said:?}", step.what);
+        }
+    }
+    text
 }
 
 fn event_id(tell: &Tell) -> EventId {

@@ -15,7 +15,7 @@ const LENGTH: usize = 500;
 const AUDIT: usize = 250;
 
 /// The seed of this run, told so that it can be had again.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let seed = match std::env::var("KESSAI_SEED") {
         Ok(seed) => seed.parse().expect("KESSAI_SEED is a number"),
         Err(_) => u64::from(SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()),
@@ -79,9 +79,8 @@ async fn a_hundred_thousand_random_steps_on_the_sqlite_ledger_go_as_the_model_sa
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn random_steps_on_the_postgres_ledger_go_as_the_model_says() {
-    // A hundred thousand take minutes here. KESSAI_MODEL_STEPS asks for more.
+async fn a_hundred_thousand_random_steps_on_the_postgres_ledger_go_as_the_model_says() {
     if let Some(home) = Home::postgres() {
-        agrees(home, 10_000).await;
+        agrees(home, 100_000).await;
     }
 }

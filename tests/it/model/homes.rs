@@ -50,11 +50,17 @@ impl Home {
 
     /// Nothing if there is no PostgreSQL here. It forces nothing to disk, as above.
     pub fn postgres() -> Option<Self> {
+        Self::postgres_with(NonZeroUsize::MIN)
+    }
+
+    /// With so many connections to each ledger.
+    pub fn postgres_with(connections: NonZeroUsize) -> Option<Self> {
         let server = postgres::forgetful_server()?;
         Some(Self {
             name: "postgres",
             source: Arc::new(InSchemas {
                 server,
+                connections,
                 schemas: Mutex::default(),
             }),
             keeps: true,
@@ -66,6 +72,7 @@ impl Home {
 /// Each ledger in a schema of its own, with connections of its own name.
 struct InSchemas {
     server: Config,
+    connections: NonZeroUsize,
     schemas: Mutex<HashMap<usize, String>>,
 }
 
@@ -73,7 +80,7 @@ impl InSchemas {
     async fn open(&self, schema: String) -> Result<Arc<dyn Ledger>, String> {
         let mut server = self.server.clone();
         server.application_name(&schema);
-        let node = postgres::node(&server, &schema).connections(NonZeroUsize::MIN);
+        let node = postgres::node(&server, &schema).connections(self.connections);
         let ledger = node.connect(NoTls).await.map_err(|error| postgres::said(&error))?;
         let ledger: Arc<dyn Ledger> = Arc::new(ledger);
         self.schemas.lock().unwrap().insert(address(&ledger), schema);

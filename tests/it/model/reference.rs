@@ -234,12 +234,12 @@ impl Model {
                 }
             },
             What::NextFulfilment { lease } => {
-                let free = |right: &&mut Right| right.done.is_none() && right.lease.is_none_or(|end| end <= at);
-                Said::Right(self.rights.iter_mut().find(free).map(|right| {
-                    right.lease = Some(at + lease);
-                    right.deliveries += 1;
-                    (right.attempt, right.deliveries)
-                }))
+                let next = self
+                    .rights
+                    .iter()
+                    .find(|right| right.is_free(at))
+                    .map(|right| right.attempt);
+                Said::Right(next.map(|attempt| self.hand_out(at, *lease, attempt).unwrap()))
             }
             What::Fulfilled { attempt } => self.fulfilled(at, *attempt),
             What::Note { attempt, note } => {
@@ -263,6 +263,15 @@ impl Model {
                 Said::Mode(self.stopped, self.asks_first)
             }
         }
+    }
+
+    /// Of rights that were made at once any may be the oldest: hands out that of this attempt, if it is free.
+    pub fn hand_out(&mut self, at: u64, lease: u64, attempt: u32) -> Option<(u32, u32)> {
+        let mut rights = self.rights.iter_mut();
+        let right = rights.find(|right| right.attempt == attempt && right.is_free(at))?;
+        right.lease = Some(at + lease);
+        right.deliveries += 1;
+        Some((right.attempt, right.deliveries))
     }
 
     /// Everything that can be read.
@@ -476,15 +485,15 @@ impl Model {
             Meaning::Pays | Meaning::Tells | Meaning::Asks(_) => self.meaning(id, &tell),
         };
         let unclear = matches!(self.meaning(id, &tell), Meaning::Asks(_));
-        let verdict = match meaning {
-            Meaning::Asks(reason) => Applied::Ask(reason),
-            Meaning::Contradicts(mismatch) => Applied::Held(HeldReason::Mismatch(mismatch)),
+        let (verdict, told) = match meaning {
+            Meaning::Asks(reason) => (Applied::Ask(reason), false),
+            Meaning::Contradicts(mismatch) => (Applied::Held(HeldReason::Mismatch(mismatch)), false),
             Meaning::Pays | Meaning::Tells => self.weigh(at, id, &tell, meaning == Meaning::Pays),
         };
         let first = self.heard.insert((id, tell, unclear));
         let word = match verdict {
             Applied::Held(_) => "held",
-            Applied::Older | Applied::Already | Applied::Ask(_) => "heard",
+            Applied::Older | Applied::Already | Applied::Ask(_) if !told => "heard",
             _ => return verdict,
         };
         if first {
@@ -493,13 +502,14 @@ impl Model {
         verdict
     }
 
-    fn weigh(&mut self, at: u64, id: u32, tell: &Tell, pays: bool) -> Applied {
+    /// The verdict, and whether a name that was learned is on record as heard.
+    fn weigh(&mut self, at: u64, id: u32, tell: &Tell, pays: bool) -> (Applied, bool) {
         let anothers = |names: &HashMap<u32, u32>, name: Option<u32>| {
             name.and_then(|name| names.get(&name)).is_some_and(|owner| *owner != id)
         };
         // One transaction belongs to one attempt for ever (PAY-27).
         if anothers(&self.checkouts, tell.checkout) || anothers(&self.payments, tell.payment) {
-            return Applied::Held(HeldReason::TransactionBound);
+            return (Applied::Held(HeldReason::TransactionBound), false);
         }
         let order = self.attempts[&id].plan.order;
         let payer = self
@@ -509,10 +519,13 @@ impl Model {
             .map(|right| right.attempt);
         let hears = hearing(self.attempts[&id].view.status, tell.status);
         match hears {
-            '!' => return Applied::Held(HeldReason::Late),
+            '!' => return (Applied::Held(HeldReason::Late), false),
             '.' => {
-                self.learn(id, tell.checkout, tell.payment);
-                return Applied::Older;
+                let told = self.learn(id, tell.checkout, tell.payment);
+                if told {
+                    self.lines.push((Some(id), at, "heard"));
+                }
+                return (Applied::Older, told);
             }
             _ => {}
         }
@@ -527,9 +540,13 @@ impl Model {
             }
             self.lines.push((Some(id), at, "applied"));
         }
-        self.learn(id, tell.checkout, tell.payment);
+        // A name is on record with what bound it: with the move, or as heard.
+        let told = self.learn(id, tell.checkout, tell.payment) && !moves;
+        if told {
+            self.lines.push((Some(id), at, "heard"));
+        }
         if payer.is_some_and(|payer| payer != id) && MONEY.contains(&tell.status) {
-            return Applied::Held(HeldReason::Excess);
+            return (Applied::Held(HeldReason::Excess), told);
         }
         if payer.is_none() && pays {
             self.rights.push(Right {
@@ -540,12 +557,12 @@ impl Model {
                 done: None,
             });
             self.lines.push((Some(id), at, "fulfilment"));
-            return Applied::Now;
+            return (Applied::Now, told);
         }
         if payer.is_none() && GONE_BACK.contains(&tell.status) {
-            return Applied::Held(HeldReason::Refunded);
+            return (Applied::Held(HeldReason::Refunded), told);
         }
-        if moves { Applied::Moved } else { Applied::Already }
+        (if moves { Applied::Moved } else { Applied::Already }, told)
     }
 
     fn sweep(&mut self, at: u64, lease: u64, limit: usize) -> Said {
@@ -579,8 +596,9 @@ impl Model {
         Said::First(true)
     }
 
-    /// What an attempt has no name for yet it takes from what was said.
-    fn learn(&mut self, id: u32, checkout: Option<u32>, payment: Option<u32>) {
+    /// What an attempt has no name for yet it takes from what was said. True if it took one.
+    fn learn(&mut self, id: u32, checkout: Option<u32>, payment: Option<u32>) -> bool {
+        let mut took = false;
         let view = &mut self.attempts.get_mut(&id).unwrap().view;
         for (names, place, name) in [
             (&mut self.checkouts, &mut view.checkout, checkout),
@@ -589,8 +607,16 @@ impl Model {
             if let (None, Some(name)) = (*place, name) {
                 *place = Some(name);
                 names.insert(name, id);
+                took = true;
             }
         }
+        took
+    }
+}
+
+impl Right {
+    fn is_free(&self, at: u64) -> bool {
+        self.done.is_none() && self.lease.is_none_or(|end| end <= at)
     }
 }
 

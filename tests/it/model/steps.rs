@@ -167,7 +167,7 @@ impl Random {
         self.below(many) == 0
     }
 
-    fn of<T: Copy>(&mut self, among: &[T]) -> T {
+    pub fn of<T: Copy>(&mut self, among: &[T]) -> T {
         among[usize::try_from(self.below(among.len() as u64)).unwrap()]
     }
 }

@@ -20,8 +20,9 @@ use kessai::{
 };
 
 use super::homes::Home;
-use super::run;
-use super::steps::history;
+use super::steps::{Random, history};
+use super::{races, run};
+use crate::support::around::straight;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -58,6 +59,8 @@ enum Fault {
     LosesALine,
     /// A right tells another sum than was paid.
     TellsTheWrongSum,
+    /// It looks whether the order is paid, and writes a little later. Only callers at once can notice.
+    LooksFirst,
 }
 
 const FAULTS: [Fault; 16] = [
@@ -98,6 +101,12 @@ impl Wrong {
         self.fault == fault
     }
 
+    /// Without a fault on the way.
+    #[allow(clippy::unused_self, reason = "the shape that `straight` wants")]
+    fn on<'a, T>(&'a self, _call: &'static str, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
+        work
+    }
+
     fn bend(&self, mut attempt: StoredAttempt) -> StoredAttempt {
         if let Some(status) = self.bent.lock().unwrap().get(attempt.reference()) {
             attempt.status = *status;
@@ -128,20 +137,6 @@ impl Wrong {
             (_, verdict) => verdict,
         }
     }
-}
-
-/// What goes straight on.
-macro_rules! straight {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)+) => {
-        $(#[allow(
-            clippy::elidable_lifetime_names,
-            clippy::needless_lifetimes,
-            reason = "some of these have arguments that live as long, and some have none"
-        )]
-        fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
-            self.inner.$name($($arg),*)
-        })+
-    };
 }
 
 impl Ledger for Wrong {
@@ -194,6 +189,15 @@ impl Ledger for Wrong {
 
     fn apply<'a>(&'a self, judgement: &'a Judgement, at: SystemTime) -> BoxFuture<'a, Result<Applied, StoreError>> {
         Box::pin(async move {
+            if self.has(Fault::LooksFirst)
+                && let Some(stored) = self.inner.attempt(judgement.evidence().0).await?
+            {
+                let unpaid = self.inner.fulfilment_of(&stored.expected.order).await?.is_none();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let verdict = self.inner.apply(judgement, at).await?;
+                let paid = stored.status != PaymentStatus::Captured && verdict == Applied::Already;
+                return Ok(if unpaid && paid { Applied::Now } else { verdict });
+            }
             let verdict = self.inner.apply(judgement, at).await?;
             Ok(self.verdict(verdict, judgement))
         })
@@ -293,7 +297,7 @@ impl Ledger for Wrong {
         })
     }
 
-    straight! {
+    straight! { on:
         close(attempt: &'a AttemptReference, why: CloseReason, at: SystemTime) -> ();
         left_to_ask(now: SystemTime) -> u64;
         make_due(attempt: &'a AttemptReference, cue: Cue, at: SystemTime) -> ();
@@ -328,13 +332,17 @@ impl LedgerSource for WrongOnes {
     }
 }
 
-async fn run_with(fault: Fault) -> Result<(), Box<run::Failure>> {
-    let home = Home {
+fn home(fault: Fault) -> Home {
+    Home {
         name: "wrong",
         source: Arc::new(WrongOnes(fault)),
         keeps: false,
         deaths: 50,
-    };
+    }
+}
+
+async fn run_with(fault: Fault) -> Result<(), Box<run::Failure>> {
+    let home = home(fault);
     // The same histories for each: a fault that is caught by luck is not caught.
     let maker = |number: usize| history(number as u64, 500, 50);
     run::all(&home, 10, 100, Arc::new(maker)).await.map(drop)
@@ -358,4 +366,21 @@ async fn every_wrong_ledger_is_caught_and_the_history_cut_to_a_few_steps() {
         );
         assert!(failure.cut.len() <= 8, "{fault:?} needs few steps:\n{failure}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_ledger_that_looks_first_and_writes_later_is_caught_by_callers_at_once() {
+    let mut caught = None;
+    for number in 0..50 {
+        let mut random = Random::new(number);
+        if let Err(found) = races::on_one_ledger(&home(Fault::LooksFirst), &mut random).await {
+            caught = Some((number, found));
+            break;
+        }
+    }
+    let (number, found) = caught.expect("two callers who were both told to ship were not noticed");
+    println!(
+        "caught on ledger {number}: {}",
+        found.lines().next().unwrap_or_default()
+    );
 }

@@ -85,7 +85,7 @@ async fn settle(ledger: &PostgresLedger) {
         }
     }
     ledger.check().await.unwrap();
-    let whole = kessai::ledger::verify(ledger, None).await.unwrap();
+    let whole = kessai::ledger::verify(ledger, &[]).await.unwrap();
     assert!(whole.is_intact(), "{whole:?}");
 }
 

@@ -201,7 +201,7 @@ async fn kill_one_of_two(random: &mut Random) -> usize {
         }
     }
     ledger.check().await.unwrap();
-    let whole = verify(ledger.as_ref(), None).await.unwrap();
+    let whole = verify(ledger.as_ref(), &[]).await.unwrap();
     assert!(whole.is_intact(), "{whole:?}");
     of_victim.values().sum()
 }
@@ -340,6 +340,6 @@ fn a_stop_in_one_process_refuses_in_the_other_within_a_second_while_both_take_ca
     // The callbacks went on all the while.
     assert!(other.kill().is_empty());
     stops.kill();
-    let whole = runtime.block_on(verify(ledger.as_ref(), None)).unwrap();
+    let whole = runtime.block_on(verify(ledger.as_ref(), &[])).unwrap();
     assert!(whole.is_intact(), "{whole:?}");
 }

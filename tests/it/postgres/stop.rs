@@ -85,7 +85,7 @@ async fn a_stop_on_one_node_refuses_on_the_other_from_the_moment_it_is_answered(
     assert!(mode.stopped.is_none());
     assert_eq!(ledgers[0].mode().await.unwrap(), mode);
     open(ledgers[0].as_ref(), &gateway, "order-after").await;
-    let check = verify(ledgers[0].as_ref(), None).await.unwrap();
+    let check = verify(ledgers[0].as_ref(), &[]).await.unwrap();
     assert!(check.is_intact(), "{check:?}");
 }
 
@@ -110,7 +110,7 @@ async fn the_chain_of_two_nodes_is_whole_and_a_change_in_it_is_named() {
     assert_eq!(head, ledgers[1].head().await.unwrap());
     // Expected, opened, applied and the right, forty times.
     assert_eq!(head.count, 160);
-    assert!(verify(ledgers[0].as_ref(), None).await.unwrap().is_intact());
+    assert!(verify(ledgers[0].as_ref(), &[]).await.unwrap().is_intact());
 
     let own = super::client(&server).await;
     for (at, change) in [
@@ -130,7 +130,7 @@ async fn the_chain_of_two_nodes_is_whole_and_a_change_in_it_is_named() {
             change.replace("{s}", &schema)
         );
         own.batch_execute(&sql).await.unwrap();
-        let check = verify(ledgers[1].as_ref(), None).await.unwrap();
+        let check = verify(ledgers[1].as_ref(), &[]).await.unwrap();
         assert!(!check.is_intact(), "{change}");
         let shown = format!("{check:?}");
         assert!(shown.contains(&format!("position: {at},")), "{change}: {shown}");

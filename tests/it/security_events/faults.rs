@@ -108,7 +108,13 @@ async fn opened_against(port: u16, transport: HttpTransport) -> Vec<String> {
     let _ = kept.take();
     let error = cashier.open(&order("EC-1"), &GatewayId::STRIPE).await.unwrap_err();
     assert!(matches!(error, OpenError::Gateway(_)), "{error:?}");
-    let events = kept.take();
+    let mut events = kept.take();
+    // That no page came to be is told in any case.
+    let failed = events.pop().unwrap();
+    assert_eq!(
+        (failed.name(), field(&failed, "order")),
+        ("payment.checkout.failed", "EC-1".to_owned())
+    );
     events
         .iter()
         .map(|event| format!("{} {}", word(event), field(event, "during")))

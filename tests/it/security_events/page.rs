@@ -188,7 +188,7 @@ fn the_page_says_of_every_event_what_the_table_says_and_of_no_other() {
 #[test]
 fn the_numbers_on_the_page_are_those_of_the_code() {
     assert_eq!(SAMPLED_PER_MINUTE, 5);
-    assert!(PAGE.contains("reason five are told in each minute"));
+    assert!(PAGE.contains("place and reason five are told in each minute"));
     let refusals = EVENTS
         .iter()
         .find(|kind| kind.name == "payment.callback.refused")

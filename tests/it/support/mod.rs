@@ -1,10 +1,12 @@
 //! What several test modules share.
 
+pub mod around;
 #[allow(dead_code, reason = "the drill, whose search it is, uses all of it")]
 #[path = "../../../examples/incident_drill/forms.rs"]
 pub mod forms;
 pub mod inbox;
 pub mod scripted;
+pub mod told;
 pub mod tree;
 pub mod world;
 

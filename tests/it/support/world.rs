@@ -196,7 +196,7 @@ pub async fn tell_a_story(world: &World) {
         .unwrap();
     world
         .cashier
-        .reopen(text("an operator"), text("a story"))
+        .reopen(text("an operator"), text("a story"), &[])
         .await
         .unwrap();
     let waiting = world.open(&order("EC-4"), "cs_test_4").await;

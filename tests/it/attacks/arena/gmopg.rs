@@ -1,6 +1,7 @@
 //! GMO Payment Gateway, played.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::Request;
@@ -97,6 +98,10 @@ impl Played for Play {
 
     fn quiet(&self) -> BoxFuture<'_, ()> {
         Box::pin(async { self.mock.quiet(PATIENCE).await.unwrap() })
+    }
+
+    fn again(&self, _message: &Request<Bytes>, _number: u32, _at: SystemTime) -> Option<Request<Bytes>> {
+        None
     }
 
     fn taken(&self) -> &'static str {

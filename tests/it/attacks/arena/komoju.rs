@@ -1,29 +1,36 @@
 //! KOMOJU, played.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::Request;
 use kessai::gateways::komoju::Komoju;
 use kessai::ledger::StoredAttempt;
 use kessai::mock::Clock;
-use kessai::mock::komoju::{Landed, Merchant, MockKomoju, TestCard};
+use kessai::mock::komoju::{Landed, Merchant, MockKomoju, TestCard, signature_header};
 use kessai::sign::SigningKeys;
 use kessai::transport::BoxFuture;
 use kessai::{Addresses, ApiKey, Gateway, Redirect};
 
-use super::{Fate, Hangs, Open, Played, Whose, Wire, brought_back, clock, once};
+use super::{Fate, Hangs, Open, Played, Whose, Wire, brought_back, clock, once, under_another_id};
 use crate::support::inbox::PATIENCE;
 
 struct Play {
     mock: MockKomoju,
     thief: Merchant,
+    /// With which the store's messages are signed.
+    secret: Mutex<String>,
 }
 
 pub fn open() -> impl Played {
     let mock = MockKomoju::builder().clock(clock()).start().unwrap();
     let thief = mock.open_merchant("Thief");
-    Play { mock, thief }
+    Play {
+        mock,
+        thief,
+        secret: Mutex::default(),
+    }
 }
 
 impl Play {
@@ -45,6 +52,9 @@ impl Played for Play {
         let endpoint = merchant
             .add_endpoint(&format!("{address}/pay/komoju/notification"))
             .unwrap();
+        if whose == Whose::Store {
+            endpoint.secret().clone_into(&mut self.secret.lock().unwrap());
+        }
         let client = Komoju::builder(
             ApiKey::new(merchant.api_key()).unwrap(),
             SigningKeys::from_texts([endpoint.secret()]).unwrap(),
@@ -100,6 +110,15 @@ impl Played for Play {
 
     fn quiet(&self) -> BoxFuture<'_, ()> {
         Box::pin(async { self.mock.quiet(PATIENCE).await.unwrap() })
+    }
+
+    fn again(&self, message: &Request<Bytes>, number: u32, _at: SystemTime) -> Option<Request<Bytes>> {
+        let mut again = under_another_id(message, &format!("again{number}"));
+        let signed = signature_header(&self.secret.lock().unwrap(), again.body());
+        again
+            .headers_mut()
+            .insert("x-komoju-signature", signed.parse().unwrap());
+        Some(again)
     }
 
     fn taken(&self) -> &'static str {

@@ -1,16 +1,18 @@
 //! SB Payment Service, played.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::Request;
-use kessai::gateways::sbps::{Sbps, ShopId};
+use kessai::charset;
+use kessai::gateways::sbps::{Channel, Sbps, ShopId, report_hash};
 use kessai::ledger::StoredAttempt;
 use kessai::mock::Clock;
 use kessai::mock::sbps::{Landed, Merchant, MockSbps, TestCard};
 use kessai::sign::SigningKeys;
 use kessai::transport::BoxFuture;
-use kessai::{Addresses, ApiKey, CaptureMode, Environment, Gateway, PostForm, Redirect};
+use kessai::{Addresses, ApiKey, CaptureMode, Environment, Gateway, PostForm, RawParams, Redirect};
 
 use super::{Fate, Hangs, Open, Played, Set, Whose, Wire, brought_back, clock, once};
 use crate::support::inbox::PATIENCE;
@@ -122,6 +124,30 @@ impl Played for Play {
             assert_eq!(page.is_open(), page.refused().is_none());
             page.is_open()
         })
+    }
+
+    /// It has no id of its own, but a time at which it was made.
+    fn again(&self, message: &Request<Bytes>, number: u32, _at: SystemTime) -> Option<Request<Bytes>> {
+        let form = RawParams::parse(message.body()).unwrap();
+        let names = message.body().split(|byte| *byte == b'&');
+        let names = names.map(|pair| std::str::from_utf8(pair).unwrap().split('=').next().unwrap());
+        let mut fields: Vec<(&str, String)> = names
+            .filter(|name| *name != "sps_hashcode")
+            .map(|name| {
+                let value = charset::decode(form.value(name).unwrap(), charset::Reading::Windows31J).unwrap();
+                (name, value.into_owned())
+            })
+            .collect();
+        let made = fields.iter_mut().find(|(name, _)| *name == "res_date").unwrap();
+        made.1 = format!("20300101{number:06}");
+        let keys = SigningKeys::from_texts([self.mock.merchant().hash_key()]).unwrap();
+        let mut pairs: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let hash = report_hash(&keys, Channel::Notification, &pairs).unwrap();
+        pairs.push(("sps_hashcode", &hash));
+        let mut again = message.clone();
+        *again.body_mut() = Bytes::from(charset::form_body(pairs).unwrap());
+        again.headers_mut().remove("content-length");
+        Some(again)
     }
 
     fn taken(&self) -> &'static str {

@@ -365,7 +365,7 @@ pub const ROWS: &[Row] = &[
     on(58, "B", &["leaks::entries::a_return_with_the_fields_of_a_card_form_is_told_once_and_shows_nothing", "security_events::flow::card_data_is_told_by_its_place_and_never_by_its_value", "security_events::flow::no_field_of_a_documented_return_is_taken_for_card_data"]),
     on(58, "CQS", &[DRILL, LEAKS, "leaks::answers::no_good_answer_with_a_secret_or_a_card_in_a_word_brings_it_further"]),
     on(59, "OCBQS", &["redaction::a_whole_flow_leaves_no_secret_in_the_log_the_replies_the_debug_output_or_the_file", "security_events::sinks::lines_hold_no_secret_no_token_and_nothing_of_the_shopper", LEAKS, "leaks::flows::the_rows_of_a_database_hold_nothing_of_what_outsiders_put_in_either"]),
-    on(60, "O", &["chain::every_record_that_is_changed_is_named_by_its_position", "chain_tampering::records::every_removed_record_is_named_also_when_the_others_close_the_gap", "chain_tampering::rewriting::an_end_cut_off_at_any_length_is_shown_by_the_checkpoint_and_by_nothing_else"]),
+    on(60, "O", &["chain_tampering::records::every_flipped_bit_of_every_kind_of_record_is_named_by_its_position", "chain_tampering::rewriting::what_was_written_anew_before_the_last_checkpoint_is_shown_by_the_earlier_ones", "chain_tampering::records::every_removed_record_is_named_also_when_the_others_close_the_gap", "chain_tampering::rewriting::an_end_cut_off_at_any_length_is_shown_by_the_checkpoint_and_by_nothing_else"]),
     not(60, "CBQS", AT_REST),
 
     // --- I. Availability

@@ -177,7 +177,7 @@ impl World {
 
     /// The chain and the state beside it.
     pub fn is_intact(&self) -> bool {
-        now(kessai::ledger::verify(self.ledger.as_ref(), None))
+        now(kessai::ledger::verify(self.ledger.as_ref(), &[]))
             .unwrap()
             .is_intact()
     }
