@@ -637,6 +637,7 @@ fn tell_events(account: &Account, counts: &Value) {
         "payment.callback.refused",
         "payment.return.forged",
         "payment.card_data.sighted",
+        "payment.card_data.unproven",
     ];
     let told: Vec<String> = wanted
         .iter()

@@ -25,7 +25,7 @@ use kessai::security_event::{Background, JsonLines};
 use kessai::sign::SigningKeys;
 use kessai::{
     Addresses, ApiKey, Callback, CallbackError, Cashier, CheckoutRequest, CheckpointKey, Currency, CustomerReference,
-    Environment, GatewayId, MerchantAccount, MerchantReference, Money, OpenError, SweepPolicy,
+    Environment, GatewayId, MerchantAccount, MerchantReference, Money, OpenError, RequestError, SweepPolicy,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -330,6 +330,9 @@ async fn buy(State(store): State<Store>, Query(query): Query<BTreeMap<String, St
     let request = match request() {
         Ok(request) => request,
         Err(error) => {
+            if let Some(RequestError::CardData(sighted)) = error.downcast_ref() {
+                open.cashier.card_data_sighted(sighted);
+            }
             tracing::warn!("no such order: {error}");
             return StatusCode::BAD_REQUEST.into_response();
         }

@@ -219,7 +219,7 @@ fn seconds(written: &str) -> String {
 }
 
 /// Everything that a report tells of an attempt: no field of a card, and none for free text.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 15] = [
     "attempt",
     "order",
     "customer",
@@ -232,6 +232,8 @@ const FIELDS: [&str; 13] = [
     "status",
     "checkout",
     "payment",
+    "checked",
+    "shopper_seen",
     "records",
 ];
 const RECORD: [&str; 4] = ["position", "at", "kind", "detail"];

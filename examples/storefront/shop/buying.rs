@@ -5,7 +5,7 @@ use axum::extract::{Form, Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kessai::integrations::axum::Reply;
-use kessai::{Email, MerchantReference, Nonce, OpenError, check_text};
+use kessai::{CardDataSighted, Email, MerchantReference, Nonce, OpenError, check_text};
 use serde::Deserialize;
 
 use super::book::{Order, Recipient};
@@ -101,7 +101,8 @@ pub(crate) async fn place(
     let recipient = match delivery.recipient() {
         Ok(recipient) => recipient,
         Err(flaws) => {
-            if flaws.contains(&Flaw::CardData) {
+            if let Some(sighted) = delivery.card_data() {
+                shop.cashier().card_data_sighted(&sighted);
                 delivery = Delivery::default();
             }
             let basket = shop.book().basket(session).await?;
@@ -220,15 +221,19 @@ fn read<T>(visitor: &Visitor, form: Result<Form<T>, FormRejection>) -> Result<T,
 }
 
 impl Delivery {
-    fn recipient(&self) -> Result<Recipient, Vec<Flaw>> {
-        let card_data = [
+    fn card_data(&self) -> Option<CardDataSighted> {
+        let texts = [
             ("the name", &self.name),
             ("the e-mail", &self.email),
             ("the address", &self.address),
-        ]
-        .into_iter()
-        .any(|(field, text)| check_text(field, text).is_err());
-        if card_data {
+        ];
+        texts
+            .into_iter()
+            .find_map(|(field, text)| check_text(field, text).err())
+    }
+
+    fn recipient(&self) -> Result<Recipient, Vec<Flaw>> {
+        if self.card_data().is_some() {
             return Err(vec![Flaw::CardData]);
         }
         let email = Email::new(self.email.trim());

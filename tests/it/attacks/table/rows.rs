@@ -57,6 +57,15 @@ const ORDER_ID: &str = "attacks::{gw}::s14_order_id";
 const TOTAL: &str = "attacks::{gw}::s14_order_total";
 const CURRENCY: &str = "attacks::{gw}::s14_currency";
 const MERCHANT: &str = "attacks::{gw}::s14_merchant_id";
+const FAULT_C: &str = "attacks::{gw}::a_fault_at_each_step_of_a_callback_pays_once";
+const FAULT_B: &str = "attacks::{gw}::a_fault_at_each_step_of_a_return_pays_once";
+const FAULT_S: &str = "attacks::{gw}::a_fault_at_each_step_of_a_sweep_pays_once";
+const FAULT_O: &str = "attacks::{gw}::a_fault_at_each_step_of_fulfilling_ships_under_one_key";
+const KILLS: &str = "cashier_crash::sixty_kills_of_a_store_lose_no_acknowledged_message_and_ship_under_one_key";
+const REPORTED: &str = "attacks::{gw}::pay_48_held_money_is_in_the_report";
+const ORIGINAL: &str = "attacks::{gw}::pay_59_an_original_that_was_kept_is_matched_with_its_record_and_another_is_not";
+const STOPPED: &str = "attacks::{gw}::pay_67_messages_returns_sweeps_and_fulfilment_go_on_while_stopped";
+const CROSSED: &str = "attacks::{gw}::pay_42_crossed_create_answers_lead_nobody_to_anothers_page";
 const P12: &str = "attacks::{gw}::pay_12_a_return_without_a_payment_pays_nothing";
 const P17: &str = "attacks::{gw}::pay_17_bad_news_without_proof_changes_nothing";
 const P18: &str = "attacks::{gw}::pay_18_a_callback_without_proof_pays_nothing";
@@ -238,11 +247,15 @@ pub const ROWS: &[Row] = &[
     at(28, "QS", &[Sbps], &["sbps::every_row_of_the_status_tables_is_read_as_the_sheet_says"]),
     at(28, "QS", &[Gmopg], &["gmopg::every_word_of_the_status_table_is_read_as_the_sheet_says"]),
     on(29, "O", &["compile_fail::nothing_unproven_compiles", "self_check::every_gateway_knows_a_genuine_message_from_another_under_its_own_key"]),
-    on(29, "C", &[CALLBACKS, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
-    on(29, "B", &[RETURNS, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
-    on(29, "QS", &[P43]),
-    on(30, "C", &[FLOOD, W23, "cashier::what_proves_nothing_is_refused_alike_and_leaves_no_trace"]),
-    on(30, "B", &[P14, "security_events::flow::a_flood_of_forged_returns_is_counted", "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing"]),
+    on(29, "C", &[FAULT_C, CALLBACKS, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
+    on(29, "B", &[FAULT_B, RETURNS, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
+    on(29, "Q", &[P43, FAULT_B]),
+    on(29, "S", &[P43, FAULT_S]),
+    at(30, "C", &[Stripe], &["bounds::unproven::ten_thousand_unproven_messages_at_stripe_ask_nothing_of_the_ledger", FLOOD, W23, "cashier::what_proves_nothing_is_refused_alike_and_leaves_no_trace"]),
+    at(30, "C", &[Komoju], &["bounds::unproven::ten_thousand_unproven_messages_at_komoju_ask_nothing_of_the_ledger", FLOOD, W23]),
+    at(30, "C", &[Sbps], &["bounds::unproven::ten_thousand_unproven_messages_at_sbps_ask_nothing_of_the_ledger", FLOOD, W23]),
+    at(30, "C", &[Gmopg], &["bounds::unproven::an_unsigned_message_at_gmopg_costs_one_look_up_and_a_known_name_is_made_due_once", FLOOD]),
+    on(30, "B", &["bounds::unproven::a_return_without_its_token_costs_one_look_up_at_most_and_writes_nothing", P14, "security_events::flow::a_flood_of_forged_returns_is_counted", "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing"]),
     not(30, "QS", ASKED_ONLY),
     on(30, "O", &["verify_cost::a_body_that_is_not_proven_is_not_read"]),
     on(31, "CB", &[OTHER_PAYMENT, OTHER_MERCHANT]),
@@ -275,7 +288,7 @@ pub const ROWS: &[Row] = &[
     on(39, "B", &[P12, RETURNS]),
     not(39, "QS", ASKED_ONLY),
     on(39, "O", &["lib::secret::a_shared_token_matches_only_itself_whole", "compile_fail::nothing_unproven_compiles"]),
-    on(40, "C", &[P40, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
+    on(40, "C", &[P40, FAULT_C, KILLS, "security_events::faults::a_ledger_that_fails_is_told_with_the_step"]),
     on(40, "B", &[P14, "cashier::returns_with_a_wrong_token_all_look_alike_and_ask_nothing"]),
     not(40, "QS", "The store gives no answer to anybody here: it is the one that asks."),
     on(40, "O", &["ledger_crash::two_hundred_kills_lose_no_acknowledged_payment_and_make_no_second_key"]),
@@ -283,13 +296,13 @@ pub const ROWS: &[Row] = &[
     not(41, "OQS", "A gateway cannot be changed once it is built: no method takes settings, and no message reaches a builder."),
 
     // --- D. Status query
-    at(42, "QS", &[Stripe], &["stripe::an_answer_about_another_session_is_no_answer", OTHER_PAYMENT]),
-    at(42, "QS", &[Komoju], &["komoju::answers_about_something_else_are_no_answer", OTHER_PAYMENT]),
-    at(42, "QS", &[Gmopg], &["gmopg::answers_that_are_not_about_this_order_or_not_readable_are_no_answer", OTHER_PAYMENT]),
+    at(42, "QS", &[Stripe], &["stripe::an_answer_about_another_session_is_no_answer", OTHER_PAYMENT, "attacks::crossed::crossed_answers_of_two_paid_orders_pay_neither_at_stripe", "attacks::crossed::a_crossed_answer_does_not_pay_for_somebody_who_did_not_at_stripe"]),
+    at(42, "QS", &[Komoju], &["komoju::answers_about_something_else_are_no_answer", OTHER_PAYMENT, "attacks::crossed::crossed_answers_of_two_paid_orders_pay_neither_at_komoju", "attacks::crossed::a_crossed_answer_does_not_pay_for_somebody_who_did_not_at_komoju"]),
+    at(42, "QS", &[Gmopg], &["gmopg::answers_that_are_not_about_this_order_or_not_readable_are_no_answer", OTHER_PAYMENT, "attacks::crossed::crossed_answers_about_other_amounts_pay_nothing_at_gmopg", "attacks::crossed::one_transaction_of_a_crossed_answer_pays_one_order_at_gmopg"]),
     not_at(42, "QS", &[Sbps], "The answer of this gateway repeats no order, no attempt and no amount. It is bound by its connection and by the tracking id in our question, which a signed notification had named for this attempt."),
     on(42, "B", &[W13]),
     not(42, "C", "A callback is no answer: nothing was asked. A genuine one about something else is PAY-13 and PAY-27."),
-    on(42, "O", &[ORDERED]),
+    on(42, "O", &[CROSSED, ORDERED]),
     on(43, "BQS", &[P43]),
     not(43, "C", "A callback that cannot be read is refused, and the absence of one is what the sweep is for (PAY-69)."),
     on(43, "O", &["cashier::no_usable_answer_is_neither_paid_nor_failed_and_is_asked_again_later"]),
@@ -302,9 +315,9 @@ pub const ROWS: &[Row] = &[
     on(45, "O", &["ledger_race::two_ledgers_on_one_file_behave_as_one", "postgres::nodes::sixty_four_callbacks_for_each_of_several_orders_on_two_nodes_fulfil_each_once", "model::histories::a_hundred_thousand_random_steps_on_the_memory_ledger_go_as_the_model_says", "model::histories::a_hundred_thousand_random_steps_on_the_sqlite_ledger_go_as_the_model_says"]),
     on(46, "O", &["lib::checkout::the_content_digest_changes_with_everything_that_is_sold", "cashier::a_changed_basket_closes_the_open_page_before_another_one_opens"]),
     on(46, "CBQS", &[W46, "storefront::an_order_that_was_edited_after_it_was_paid_for_is_not_shipped"]),
-    on(47, "OC", &["ledger_crash::two_hundred_kills_lose_no_acknowledged_payment_and_make_no_second_key", "postgres::crash::workers_killed_at_random_lose_nothing_and_do_nothing_twice", "model::histories::a_hundred_thousand_random_steps_on_the_memory_ledger_go_as_the_model_says", "model::histories::a_hundred_thousand_random_steps_on_the_sqlite_ledger_go_as_the_model_says"]),
+    on(47, "OC", &[FAULT_O, FAULT_C, KILLS, "ledger_crash::two_hundred_kills_lose_no_acknowledged_payment_and_make_no_second_key", "postgres::crash::workers_killed_at_random_lose_nothing_and_do_nothing_twice", "model::histories::a_hundred_thousand_random_steps_on_the_memory_ledger_go_as_the_model_says", "model::histories::a_hundred_thousand_random_steps_on_the_sqlite_ledger_go_as_the_model_says"]),
     not(47, "BQS", "Every channel ends in the same transaction of the ledger, and the crash is in there: the first column kills it."),
-    on(48, "OC", &[P48, "cashier::money_after_expiry_is_held_and_listed", "ledger::the_memory_ledger_passes_every_case", "model::exhaustive::every_order_of_five_messages_on_the_memory_ledger_goes_as_the_model_says", "model::exhaustive::every_order_of_five_messages_on_the_sqlite_ledger_goes_as_the_model_says"]),
+    on(48, "OC", &[P48, REPORTED, "cashier::money_after_expiry_is_held_and_listed", "ledger::the_memory_ledger_passes_every_case", "model::exhaustive::every_order_of_five_messages_on_the_memory_ledger_goes_as_the_model_says", "model::exhaustive::every_order_of_five_messages_on_the_sqlite_ledger_goes_as_the_model_says"]),
     on(48, "BQS", &[P48, "ledger::the_memory_ledger_passes_every_case", "ledger::the_sqlite_ledger_passes_every_case", "cashier::a_page_that_was_paid_meanwhile_is_found_out_and_no_second_one_opens"]),
     at(49, "C", &[Stripe], &[CALLBACKS, "cashier::a_refund_is_heard_as_a_sign_and_found_out_by_asking"]),
     at(49, "C", &[Komoju], &[CALLBACKS, "komoju::two_refunds_in_part_are_both_on_record_and_a_repeat_is_not"]),
@@ -364,7 +377,7 @@ pub const ROWS: &[Row] = &[
     on(58, "O", &["guard::any_card_number_is_refused_in_any_disguise", "lib::checkout::card_data_is_refused_in_every_text", DRILL, "leaks::entries::card_data_is_refused_at_every_way_in_and_told_by_its_place_alone"]),
     on(58, "B", &["leaks::entries::a_return_with_the_fields_of_a_card_form_is_told_once_and_shows_nothing", "security_events::flow::card_data_is_told_by_its_place_and_never_by_its_value", "security_events::flow::no_field_of_a_documented_return_is_taken_for_card_data"]),
     on(58, "CQS", &[DRILL, LEAKS, "leaks::answers::no_good_answer_with_a_secret_or_a_card_in_a_word_brings_it_further"]),
-    on(59, "OCBQS", &["redaction::a_whole_flow_leaves_no_secret_in_the_log_the_replies_the_debug_output_or_the_file", "security_events::sinks::lines_hold_no_secret_no_token_and_nothing_of_the_shopper", LEAKS, "leaks::flows::the_rows_of_a_database_hold_nothing_of_what_outsiders_put_in_either"]),
+    on(59, "OCBQS", &[ORIGINAL, "redaction::a_whole_flow_leaves_no_secret_in_the_log_the_replies_the_debug_output_or_the_file", "security_events::sinks::lines_hold_no_secret_no_token_and_nothing_of_the_shopper", LEAKS, "leaks::flows::the_rows_of_a_database_hold_nothing_of_what_outsiders_put_in_either"]),
     on(60, "O", &["chain_tampering::records::every_flipped_bit_of_every_kind_of_record_is_named_by_its_position", "chain_tampering::rewriting::what_was_written_anew_before_the_last_checkpoint_is_shown_by_the_earlier_ones", "chain_tampering::records::every_removed_record_is_named_also_when_the_others_close_the_gap", "chain_tampering::rewriting::an_end_cut_off_at_any_length_is_shown_by_the_checkpoint_and_by_nothing_else"]),
     not(60, "CBQS", AT_REST),
 
@@ -398,9 +411,9 @@ pub const ROWS: &[Row] = &[
     not(66, "BQS", "Cards are tried on the hosted page. What shows of it is the number of pages, and the declines that callbacks tell."),
 
     // --- J. Store operation
-    on(67, "OCBS", &[P67, DRILL, "switch::a_stop_refuses_checkouts_at_once_and_a_hundred_open_ones_still_settle", "switch::while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answer_does"]),
-    on(67, "Q", &[P67, "switch::while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answer_does"]),
-    on(68, "O", &["switch::a_report_equals_the_reference_list_over_ninety_days_and_repeats_byte_for_byte", "switch::a_report_over_broken_records_says_so"]),
+    on(67, "OCBS", &[P67, STOPPED, DRILL, "switch::a_stop_refuses_checkouts_at_once_and_a_hundred_open_ones_still_settle", "switch::while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answer_does"]),
+    on(67, "Q", &[P67, STOPPED, "switch::while_asking_first_a_perfectly_signed_forgery_pays_nothing_and_an_answer_does"]),
+    on(68, "O", &["ninety_days::a_report_over_ten_thousand_orders_equals_a_list_kept_beside_it", "switch::a_report_equals_the_reference_list_over_ninety_days_and_repeats_byte_for_byte", "switch::a_report_over_broken_records_says_so"]),
     not(68, "CBQS", AT_REST),
     at(69, "S", &[Stripe, Komoju, Gmopg], &["sweep::after_a_week_without_any_message_the_store_equals_the_gateways_and_asked_little", P43]),
     at(69, "BQ", &[Stripe, Komoju, Gmopg], &[RETURNS, P43, "cashier::what_callbacks_missed_is_found_by_asking"]),

@@ -4,6 +4,30 @@ use super::super::Gw::{self, Gmopg, Komoju, Sbps, Stripe};
 
 /// Where the tests run whose names begin so. The longest beginning counts.
 const RUNS: &[(&str, Runs)] = &[
+    (
+        "attacks::crossed::a_crossed_answer_does_not_pay_for_somebody_who_did_not_at_komoju",
+        At(&[Komoju]),
+    ),
+    (
+        "attacks::crossed::a_crossed_answer_does_not_pay_for_somebody_who_did_not_at_stripe",
+        At(&[Stripe]),
+    ),
+    (
+        "attacks::crossed::crossed_answers_about_other_amounts_pay_nothing_at_gmopg",
+        At(&[Gmopg]),
+    ),
+    (
+        "attacks::crossed::crossed_answers_of_two_paid_orders_pay_neither_at_komoju",
+        At(&[Komoju]),
+    ),
+    (
+        "attacks::crossed::crossed_answers_of_two_paid_orders_pay_neither_at_stripe",
+        At(&[Stripe]),
+    ),
+    (
+        "attacks::crossed::one_transaction_of_a_crossed_answer_pays_one_order_at_gmopg",
+        At(&[Gmopg]),
+    ),
     ("attacks::gmopg::", At(&[Gmopg])),
     ("attacks::komoju::", At(&[Komoju])),
     ("attacks::sbps::", At(&[Sbps])),
@@ -19,9 +43,19 @@ const RUNS: &[(&str, Runs)] = &[
     ("bounds::flood::a_flood_at_sbps", At(&[Sbps])),
     ("bounds::flood::a_flood_at_stripe", At(&[Stripe])),
     ("bounds::flood::ten_thousand", Desk),
+    ("bounds::unproven::an_unsigned_message_at_gmopg", At(&[Gmopg])),
+    (
+        "bounds::unproven::ten_thousand_unproven_messages_at_komoju",
+        At(&[Komoju]),
+    ),
+    ("bounds::unproven::ten_thousand_unproven_messages_at_sbps", At(&[Sbps])),
+    (
+        "bounds::unproven::ten_thousand_unproven_messages_at_stripe",
+        At(&[Stripe]),
+    ),
     ("card_testing::", Desk),
     ("cashier::", Desk),
-    ("chain::", Everywhere),
+    ("cashier_crash::", Everywhere),
     ("chain_tampering::", Everywhere),
     ("comparisons::", Everywhere),
     ("compile_fail::", Everywhere),
@@ -47,6 +81,7 @@ const RUNS: &[(&str, Runs)] = &[
     ("mock_stripe::", At(&[Stripe])),
     ("model::", Everywhere),
     ("money::", Everywhere),
+    ("ninety_days::", Everywhere),
     ("postgres::", Everywhere),
     ("properties::", Desk),
     ("properties::a_rotation_under_load", At(&[Stripe, Komoju, Sbps])),
