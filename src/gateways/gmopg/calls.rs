@@ -7,8 +7,7 @@ use http::{Response, StatusCode};
 
 use super::config::{Config, LinkType};
 use super::map::Page;
-use super::orders::Access;
-use super::wire::{self, Fields};
+use super::wire::{self, Access, Fields};
 use super::{map, sign};
 use crate::checkout::{Checkout, CheckoutRequest, Email};
 use crate::error::Error;

@@ -10,7 +10,7 @@ use super::GmoPg;
 use super::calls::{answer, post_form, shop};
 use super::config::Config;
 use super::map::Page;
-use super::wire::Fields;
+use super::wire::Access;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::gateway::{Capture, Refund, RefundReceipt, Void};
 use crate::ledger::StoredAttempt;
@@ -143,42 +143,6 @@ fn not_in_state() -> Error {
         Outcome::NotSent,
         "the payment is in a state that does not allow this",
     )
-}
-
-/// The deal's own id and password. The password is a credential: it lives in one call and is never kept.
-pub(super) struct Access {
-    id: String,
-    pass: String,
-    job: String,
-    amount: u64,
-    tax: u64,
-}
-
-impl Access {
-    pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
-        let hex = |name| {
-            let text = fields.filled(name)?;
-            let fits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-            fits.then(|| text.to_owned())
-        };
-        Some(Self {
-            id: hex("AccessID")?,
-            pass: hex("AccessPass")?,
-            job: fields.filled("JobCd").unwrap_or_default().to_owned(),
-            amount: fields.amount("Amount")?,
-            tax: fields.tax()?,
-        })
-    }
-
-    /// Is it the deal of this name?
-    pub(super) fn is_of(&self, payment: &GatewayReference) -> bool {
-        self.id == payment.as_str()
-    }
-
-    /// What was charged in all, in yen.
-    pub(super) fn total(&self) -> u64 {
-        self.amount.saturating_add(self.tax)
-    }
 }
 
 /// What is to become of a deal by card.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::VerifyError;
 use crate::form::{FormError, RawParams};
+use crate::reference::GatewayReference;
 
 /// `GetLinkplusUrlPayment.json` (sheet section "Create hosted payment"). `configid` is at the top, in lower case.
 #[derive(Serialize)]
@@ -177,6 +178,42 @@ fn refusal(error: FormError) -> VerifyError {
         FormError::Duplicate => "a field is there more than once",
         FormError::TooMany => "the form has too many fields",
     })
+}
+
+/// The deal's own id and password. The password is a credential: it lives in one call and is never kept.
+pub(super) struct Access {
+    pub(super) id: String,
+    pub(super) pass: String,
+    pub(super) job: String,
+    pub(super) amount: u64,
+    pub(super) tax: u64,
+}
+
+impl Access {
+    pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
+        let hex = |name| {
+            let text = fields.filled(name)?;
+            let fits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            fits.then(|| text.to_owned())
+        };
+        Some(Self {
+            id: hex("AccessID")?,
+            pass: hex("AccessPass")?,
+            job: fields.filled("JobCd").unwrap_or_default().to_owned(),
+            amount: fields.amount("Amount")?,
+            tax: fields.tax()?,
+        })
+    }
+
+    /// Is it the deal of this name?
+    pub(super) fn is_of(&self, payment: &GatewayReference) -> bool {
+        self.id == payment.as_str()
+    }
+
+    /// What was charged in all, in yen.
+    pub(super) fn total(&self) -> u64 {
+        self.amount.saturating_add(self.tax)
+    }
 }
 
 #[cfg(test)]
