@@ -221,7 +221,11 @@ impl Cashier {
         let sinks = self.security_health().sinks;
         let failing = sinks.iter().filter(|sink| sink.failing).count();
         match (sinks.len(), failing) {
-            (0, _) => Check::of(Checked::Events, false, "there is no event sink, so nobody watches"),
+            (0, _) => Check::of(
+                Checked::Events,
+                false,
+                "there is no event sink, so nobody watches: give the builder one, or turn the feature `tracing` on",
+            ),
             (_, 0) => Check::of(Checked::Events, true, "every event sink took an event just now"),
             _ => Check::of(Checked::Events, false, format!("{failing} event sinks do not work")),
         }

@@ -22,7 +22,7 @@ use tokio_postgres::{Config, Socket};
 
 pub use self::connect::ConnectError;
 use self::db::Trouble;
-use self::pool::{End, Pool};
+use self::pool::{End, Line, Pool};
 use crate::event::Subject;
 use crate::ledger::{
     Applied, AskDue, Asked, Binding, CloseReason, Cue, Expected, ExpectedPayment, Fulfilment, Head, HeldEvidence,
@@ -78,7 +78,7 @@ macro_rules! snapshot {
         async move {
             let begin = $ledger.pool.begin_reading();
             loop {
-                let mut turn = $ledger.pool.turn().await?;
+                let mut turn = $ledger.pool.turn(Line::All).await?;
                 let (begun, outcome) = {
                     let mut db = turn.db();
                     let client = db.client;
@@ -156,7 +156,8 @@ impl PostgresLedgerBuilder {
         self
     }
 
-    /// How many connections there are at most; they are made when they are needed. Default: eight.
+    /// How many connections there are at most; they are made when they are needed. Default: eight. One more is for the switch: a stop
+    /// does not wait behind everything else.
     pub fn connections(mut self, most: NonZeroUsize) -> Self {
         self.connections = most;
         self
@@ -181,7 +182,7 @@ impl PostgresLedgerBuilder {
         let connector = connect::connector(self.config, tls, self.patience)?;
         let settings = connect::settings(self.patience);
         let pool = Pool::new(connector, schema, settings, self.connections.get());
-        let turn = pool.turn().await?;
+        let turn = pool.turn(Line::All).await?;
         connect::migrate(turn.client(), pool.schema(), pool.settings()).await?;
         turn.give_back();
         Ok(PostgresLedger {
@@ -207,12 +208,15 @@ async fn step_back(tries: u32) {
 /// One transaction, done again if others got in its way.
 macro_rules! transaction {
     ($ledger:expr, $db:ident => $work:expr) => {
+        transaction!($ledger, Line::All, $db => $work)
+    };
+    ($ledger:expr, $line:expr, $db:ident => $work:expr) => {
         Box::pin(async move {
             let committing = AtomicBool::new(false);
             let work = async {
                 let mut tries = 1;
                 loop {
-                    let mut turn = $ledger.pool.transaction().await?;
+                    let mut turn = $ledger.pool.transaction($line).await?;
                     let outcome = {
                         let mut db = turn.db();
                         let $db = &mut db;
@@ -355,7 +359,7 @@ impl Ledger for PostgresLedger {
     }
 
     fn set_mode<'a>(&'a self, change: &'a ModeChange, at: SystemTime) -> BoxFuture<'a, Result<Mode, StoreError>> {
-        transaction!(self, db => write::set_mode(db, change, at))
+        transaction!(self, Line::Switch, db => write::set_mode(db, change, at))
     }
 
     fn note_store<'a>(&'a self, note: &'a StoreNote, at: SystemTime) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -19,6 +19,17 @@ pub(super) struct Pool {
     settings: String,
     idle: Mutex<Vec<Connection>>,
     places: Semaphore,
+    /// One more connection than the others may have.
+    place_of_the_switch: Semaphore,
+}
+
+/// Which places an operation waits for.
+#[derive(Clone, Copy)]
+pub(super) enum Line {
+    /// Those of everything.
+    All,
+    /// That of the switch, which an operator turns because too much comes in.
+    Switch,
 }
 
 struct Connection {
@@ -52,12 +63,17 @@ impl Pool {
             settings,
             idle: Mutex::default(),
             places: Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
+            place_of_the_switch: Semaphore::new(1),
         }
     }
 
     /// A connection. Those that broke while nobody used them are passed over.
-    pub(super) async fn turn(&self) -> Result<Turn<'_>, StoreError> {
-        let place = self.places.acquire().await;
+    pub(super) async fn turn(&self, line: Line) -> Result<Turn<'_>, StoreError> {
+        let places = match line {
+            Line::All => &self.places,
+            Line::Switch => &self.place_of_the_switch,
+        };
+        let place = places.acquire().await;
         let place = place.map_err(|error| StoreError::new("there are no connections any more", error))?;
         if let Some(connection) = self.idle_one() {
             return Ok(self.lend(connection, true, place));
@@ -102,10 +118,10 @@ impl Pool {
 
     /// A turn whose transaction has begun. A connection can have broken without anybody noticing; before anything was
     /// done on it, another one is as good.
-    pub(super) async fn transaction(&self) -> Result<Turn<'_>, StoreError> {
+    pub(super) async fn transaction(&self, line: Line) -> Result<Turn<'_>, StoreError> {
         let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}", self.settings);
         loop {
-            let turn = self.turn().await?;
+            let turn = self.turn(line).await?;
             match turn.connection.client.batch_execute(&begin).await {
                 Ok(()) => return Ok(turn),
                 Err(_) if turn.reused && turn.connection.client.is_closed() => {}

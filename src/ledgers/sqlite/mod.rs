@@ -297,7 +297,7 @@ impl Ledger for SqliteLedger {
 
     fn set_mode<'a>(&'a self, change: &'a ModeChange, at: SystemTime) -> BoxFuture<'a, Result<Mode, StoreError>> {
         let change = change.clone();
-        Box::pin(self.writer.run(move |db| write::set_mode(db, &change, at)))
+        Box::pin(self.writer.run_first(move |db| write::set_mode(db, &change, at)))
     }
 
     fn note_store<'a>(&'a self, note: &'a StoreNote, at: SystemTime) -> BoxFuture<'a, Result<(), StoreError>> {

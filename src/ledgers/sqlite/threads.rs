@@ -1,5 +1,6 @@
 //! The threads that own the connections: one that writes, in groups, and a few that read.
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,17 +19,26 @@ use crate::ledger::StoreError;
 const QUEUE: usize = 8192;
 
 /// The writing side.
-pub(super) struct Writer(Crew<Box<dyn WriteJob>>);
+pub(super) struct Writer {
+    crew: Crew<Box<dyn WriteJob>>,
+    ahead: Ahead,
+}
+
+/// What goes before everything that waits: the switch, which an operator turns because too much comes in.
+type Ahead = Arc<Mutex<VecDeque<Box<dyn WriteJob>>>>;
 
 impl Writer {
     /// Starts the thread. At most `group` operations share one commit, and none waits longer than `patience` for a file that
     /// somebody else holds.
     pub(super) fn start(connection: Connection, group: NonZeroUsize, patience: Duration) -> Result<Self, StoreError> {
+        let ahead = Ahead::default();
+        let line = Arc::clone(&ahead);
         let serve = move |jobs: &Mutex<Receiver<Box<dyn WriteJob>>>| {
             let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            write_in_groups(&connection, &jobs, group, patience);
+            write_in_groups(&connection, &jobs, &line, group, patience);
         };
-        Crew::start("kessai-ledger-writer", vec![serve]).map(Self)
+        let crew = Crew::start("kessai-ledger-writer", vec![serve])?;
+        Ok(Self { crew, ahead })
     }
 
     /// Runs the work in the thread, inside a transaction. The answer comes when that transaction is on the disk.
@@ -39,13 +49,30 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (sender, answer) = answer::channel();
-        self.0.submit(Box::new(Write {
-            since: Instant::now(),
-            work: Some(work),
-            result: None,
-            sender,
-        }))?;
+        self.crew.submit(Write::job(work, sender))?;
         answer.await.unwrap_or(Err(GONE))
+    }
+
+    /// The same before everything that waits, however much that is.
+    pub(super) async fn run_first<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, answer) = answer::channel();
+        self.put_ahead(Write::job(work, sender))?;
+        // Wakes the thread if it waits. Where the queue is full it does not.
+        let (sender, _) = answer::channel();
+        drop(self.crew.submit(Write::job(|_| Ok(()), sender)));
+        answer.await.unwrap_or(Err(GONE))
+    }
+
+    fn put_ahead(&self, job: Box<dyn WriteJob>) -> Result<(), StoreError> {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if ahead.len() >= MOST_AHEAD {
+            return Err(FULL);
+        }
+        ahead.push_back(job);
+        Ok(())
     }
 }
 
@@ -97,6 +124,11 @@ fn wait_no_longer(connection: &Connection, since: Instant, patience: Duration) -
     connection.busy_timeout(patience.saturating_sub(since.elapsed()))
 }
 
+/// Nobody turns a switch so often.
+const MOST_AHEAD: usize = 64;
+
+const FULL: StoreError = StoreError::missing("more is waiting than it can take; try again");
+
 const GONE: StoreError = StoreError::missing("its thread is gone; open it again");
 
 /// Threads and the way to them.
@@ -130,7 +162,7 @@ impl<J: Send + 'static> Crew<J> {
     fn submit(&self, job: J) -> Result<(), StoreError> {
         match self.jobs.as_ref().map(|jobs| jobs.try_send(job)) {
             Some(Ok(())) => Ok(()),
-            Some(Err(TrySendError::Full(_))) => Err(StoreError::missing("more is waiting than it can take; try again")),
+            Some(Err(TrySendError::Full(_))) => Err(FULL),
             Some(Err(TrySendError::Disconnected(_))) | None => Err(GONE),
         }
     }
@@ -169,6 +201,21 @@ struct Write<T, W> {
     sender: Sender<Result<T, StoreError>>,
 }
 
+impl<T, W> Write<T, W>
+where
+    T: Send + 'static,
+    W: FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+{
+    fn job(work: W, sender: Sender<Result<T, StoreError>>) -> Box<dyn WriteJob> {
+        Box::new(Self {
+            since: Instant::now(),
+            work: Some(work),
+            result: None,
+            sender,
+        })
+    }
+}
+
 impl<T, W> WriteJob for Write<T, W>
 where
     T: Send,
@@ -203,16 +250,26 @@ where
 fn write_in_groups(
     connection: &Connection,
     jobs: &Receiver<Box<dyn WriteJob>>,
+    ahead: &Ahead,
     group: NonZeroUsize,
     patience: Duration,
 ) {
-    while let Ok(first) = jobs.recv() {
-        let mut tried = Vec::new();
-        let begun = wait_no_longer(connection, first.since(), patience)
-            .and_then(|()| Transaction::new_unchecked(connection, TransactionBehavior::Immediate));
-        let committed = write_group(begun, first, jobs, group, &mut tried);
-        for job in tried {
-            job.answer(committed.as_ref().copied());
+    while let Ok(job) = jobs.recv() {
+        let mut waiting = Some(job);
+        // Whatever went ahead of it, the one that was taken has its turn before the next is waited for.
+        while waiting.is_some() {
+            let mut next = || {
+                let first = ahead.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                first.or_else(|| waiting.take()).or_else(|| jobs.try_recv().ok())
+            };
+            let Some(first) = next() else { break };
+            let mut tried = Vec::new();
+            let begun = wait_no_longer(connection, first.since(), patience)
+                .and_then(|()| Transaction::new_unchecked(connection, TransactionBehavior::Immediate));
+            let committed = write_group(begun, first, &mut next, group, &mut tried);
+            for job in tried {
+                job.answer(committed.as_ref().copied());
+            }
         }
     }
 }
@@ -221,7 +278,7 @@ fn write_in_groups(
 fn write_group(
     begun: rusqlite::Result<Transaction<'_>>,
     first: Box<dyn WriteJob>,
-    jobs: &Receiver<Box<dyn WriteJob>>,
+    next: &mut dyn FnMut() -> Option<Box<dyn WriteJob>>,
     group: NonZeroUsize,
     tried: &mut Vec<Box<dyn WriteJob>>,
 ) -> rusqlite::Result<()> {
@@ -232,12 +289,12 @@ fn write_group(
             return Err(error);
         }
     };
-    let mut next = Some(first);
-    while let Some(mut job) = next {
+    let mut current = Some(first);
+    while let Some(mut job) = current {
         let done = write_one(&transaction, job.as_mut());
         tried.push(job);
         done?;
-        next = (tried.len() < group.get()).then(|| jobs.try_recv().ok()).flatten();
+        current = (tried.len() < group.get()).then(&mut *next).flatten();
     }
     transaction.commit()
 }
@@ -258,4 +315,66 @@ fn write_one(transaction: &Connection, job: &mut dyn WriteJob) -> rusqlite::Resu
         say("ROLLBACK TO one")?;
     }
     say("RELEASE one")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// Work that writes its name down.
+    fn named(
+        name: &'static str,
+        done: &Arc<Mutex<Vec<&'static str>>>,
+    ) -> impl FnOnce(&Connection) -> Result<(), Trouble> + use<> {
+        let done = Arc::clone(done);
+        move |_: &Connection| {
+            done.lock().unwrap().push(name);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_goes_first_goes_before_a_full_queue_and_loses_nobodys_turn() {
+        for group in [1, 2, 64] {
+            let connection = Connection::open_in_memory().unwrap();
+            let group = NonZeroUsize::new(group).unwrap();
+            let writer = Writer::start(connection, group, Duration::from_secs(9)).unwrap();
+            let done = Arc::new(Mutex::new(Vec::new()));
+            let ((begun, has_begun), (go_on, may_go_on)) = (channel(), channel());
+            let hold = writer.run(move |_| {
+                begun.send(()).unwrap();
+                may_go_on.recv().unwrap();
+                Ok(())
+            });
+            let mut hold = Box::pin(hold);
+            let mut waiting: Vec<_> = (0..QUEUE)
+                .map(|_| Box::pin(writer.run(named("waited", &done))))
+                .collect();
+            let mut first = Box::pin(writer.run_first(named("first", &done)));
+            // Asked once each, so that each is in its line: the queue is full behind the one that holds everything up.
+            let asked = std::future::poll_fn(|context| {
+                assert!(hold.as_mut().poll(context).is_pending());
+                has_begun.recv().unwrap();
+                for one in &mut waiting {
+                    assert!(one.as_mut().poll(context).is_pending());
+                }
+                assert!(first.as_mut().poll(context).is_pending());
+                std::task::Poll::Ready(())
+            });
+            asked.await;
+            let more = writer.run(named("one too many", &done)).await;
+            assert!(more.unwrap_err().to_string().contains("try again"));
+            go_on.send(()).unwrap();
+            hold.await.unwrap();
+            first.await.unwrap();
+            for one in waiting {
+                one.await.unwrap();
+            }
+            let done = done.lock().unwrap();
+            assert_eq!((done[0], done.len()), ("first", QUEUE + 1));
+            assert!(done[1..].iter().all(|name| *name == "waited"));
+        }
+    }
 }

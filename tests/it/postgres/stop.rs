@@ -1,12 +1,14 @@
 //! The stop switch on every node at once, and the chain that all nodes write.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kessai::Ledger;
 use kessai::conformance::TestGateway;
 use kessai::ledger::{Expected, ModeChange, Switch, SwitchText, Which, verify};
+use kessai::ledgers::tokio_postgres::NoTls;
+use kessai::{Ledger, MerchantReference};
 
 use super::{deliver, now, open, paid};
 
@@ -134,5 +136,32 @@ async fn the_chain_of_two_nodes_is_whole_and_a_change_in_it_is_named() {
         assert!(!check.is_intact(), "{change}");
         let shown = format!("{check:?}");
         assert!(shown.contains(&format!("position: {at},")), "{change}: {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_does_not_wait_for_a_connection_behind_everything_else() {
+    let Some(server) = super::server() else { return };
+    let schema = super::schema("stop_first");
+    let node = super::node(&server, &schema).connections(NonZeroUsize::MIN);
+    let ledger = Arc::new(node.connect(NoTls).await.unwrap());
+    // The one connection there is stands still, and so does what waits for it.
+    let own = super::client(&server).await;
+    let lock = format!("BEGIN; LOCK TABLE {schema}.fulfilments IN ACCESS EXCLUSIVE MODE");
+    own.batch_execute(&lock).await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let ledger = Arc::clone(&ledger);
+        let order = MerchantReference::new("order-1").unwrap();
+        waiting.push(tokio::spawn(async move { ledger.fulfilment_of(&order).await }));
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let stop = change(Switch::Stop);
+    let turned = tokio::time::timeout(Duration::from_secs(1), ledger.set_mode(&stop, now()));
+    let mode = turned.await.expect("within a second").unwrap();
+    assert!(mode.stopped.is_some());
+    own.batch_execute("ROLLBACK").await.unwrap();
+    for one in waiting {
+        one.await.unwrap().unwrap();
     }
 }
