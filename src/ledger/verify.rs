@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::chain::{Break, BreakReason, Head, KeptRecord, walk};
 use super::story::{Difference, Story};
 use super::{
-    Checkpoint, Digest, Ledger, Mode, ModeChange, Record, RecordKind, StoreError, StoredAttempt, Which, WindowRow,
+    Checkpoint, Digest, Fulfilment, Ledger, Mode, ModeChange, Record, RecordKind, StoreError, StoredAttempt, Which,
+    WindowRow,
 };
 use crate::reference::AttemptReference;
 
@@ -106,7 +107,7 @@ fn rewritten(position: u64) -> Break {
 
 /// Holds one row of a window against its records, with the same eyes as [`verify`](fn@verify).
 pub(crate) async fn difference(ledger: &dyn Ledger, row: &WindowRow) -> Result<Option<Difference>, StoreError> {
-    match hold_against(ledger, &row.attempt, row.records.clone()).await {
+    match hold_against(ledger, &row.attempt, row.records.clone(), row.right.clone()).await {
         Ok(_) => Ok(None),
         Err(Trouble::Differs(found)) => Ok(Some(found)),
         Err(trouble) => {
@@ -301,16 +302,24 @@ async fn first_without_attempt(ledger: &dyn Ledger, head: Head) -> Result<u64, T
 /// Holds an attempt against its records, and gives the position of the one that wrote it down.
 async fn written_at(ledger: &dyn Ledger, attempt: &StoredAttempt) -> Result<u64, Trouble> {
     let records = readable(ledger.timeline(attempt.reference()).await, 0)?;
-    hold_against(ledger, attempt, records).await
+    hold_against(ledger, attempt, records, None).await
 }
 
-/// The same with records that were read with the attempt.
-async fn hold_against(ledger: &dyn Ledger, attempt: &StoredAttempt, mut records: Vec<Record>) -> Result<u64, Trouble> {
+/// The same with records that were read with the attempt, and perhaps the right to fulfil its order.
+async fn hold_against(
+    ledger: &dyn Ledger,
+    attempt: &StoredAttempt,
+    mut records: Vec<Record>,
+    mut known: Option<Option<Fulfilment>>,
+) -> Result<u64, Trouble> {
     let name = attempt.reference();
     let mut attempt = attempt.clone();
     for _ in 0..TRIES {
         let last = last_of(&records);
-        let right = readable(ledger.fulfilment_of(&attempt.expected.order).await, last)?;
+        let right = match known.take() {
+            Some(right) => right,
+            None => readable(ledger.fulfilment_of(&attempt.expected.order).await, last)?,
+        };
         let story = Story::of(&records);
         let Err(found) = story.agrees_with(&attempt, right.as_ref(), last) else {
             return Ok(story.written);

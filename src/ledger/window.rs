@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Record, StoredAttempt};
+use super::{Fulfilment, Record, StoredAttempt};
 
 /// A span of time: from its first moment on, up to its last one and not with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct WindowRow {
     pub attempt: StoredAttempt,
     /// Everything on record about it, inside the window and outside.
     pub records: Vec<Record>,
+    /// The right to fulfil its order, or that there is none, if the ledger read that along with it.
+    pub(super) right: Option<Option<Fulfilment>>,
 }
 
 impl WindowRow {
@@ -74,6 +76,15 @@ impl WindowRow {
             cursor,
             attempt,
             records,
+            right: None,
         }
+    }
+
+    /// The right to fulfil its order was read along with it: one question less for whoever checks the row. Without this, or where
+    /// it could not be read, the ledger is asked.
+    #[must_use]
+    pub fn with_right(mut self, right: Option<Option<Fulfilment>>) -> Self {
+        self.right = right;
+        self
     }
 }

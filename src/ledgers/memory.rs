@@ -329,7 +329,9 @@ impl Ledger for MemoryLedger {
             rows.retain(|(cursor, _)| after.is_none_or(|after| *cursor > after));
             rows.sort_by_key(|(cursor, _)| *cursor);
             let row = |(cursor, attempt): (WindowCursor, &AttemptReference)| {
-                Some(WindowRow::new(cursor, state.stored(attempt)?, state.timeline(attempt)))
+                let stored = state.stored(attempt)?;
+                let right = state.right_of(&stored.expected.order).cloned();
+                Some(WindowRow::new(cursor, stored, state.timeline(attempt)).with_right(Some(right)))
             };
             Ok(rows.into_iter().take(limit).filter_map(row).collect())
         })

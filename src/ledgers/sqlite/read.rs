@@ -278,7 +278,8 @@ pub(super) fn window(
     for (cursor, name) in firsts {
         let stored =
             attempt(db, &name)?.ok_or(StoreError::damaged("a record is about an attempt that is not there"))?;
-        found.push(WindowRow::new(cursor, stored, timeline(db, &name)?));
+        let right = fulfilment_of(db, &stored.expected.order).ok();
+        found.push(WindowRow::new(cursor, stored, timeline(db, &name)?).with_right(right));
     }
     Ok(found)
 }
