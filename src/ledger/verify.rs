@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use super::chain::{Break, BreakReason, Head, KeptRecord, walk};
 use super::story::{Difference, Story};
+use super::window::RightRead;
 use super::{
-    Checkpoint, Digest, Fulfilment, Ledger, Mode, ModeChange, Record, RecordKind, StoreError, StoredAttempt, Which,
-    WindowRow,
+    Checkpoint, Digest, Ledger, Mode, ModeChange, Record, RecordKind, StoreError, StoredAttempt, Which, WindowRow,
 };
 use crate::reference::AttemptReference;
 
@@ -302,23 +302,23 @@ async fn first_without_attempt(ledger: &dyn Ledger, head: Head) -> Result<u64, T
 /// Holds an attempt against its records, and gives the position of the one that wrote it down.
 async fn written_at(ledger: &dyn Ledger, attempt: &StoredAttempt) -> Result<u64, Trouble> {
     let records = readable(ledger.timeline(attempt.reference()).await, 0)?;
-    hold_against(ledger, attempt, records, None).await
+    hold_against(ledger, attempt, records, RightRead::No).await
 }
 
-/// The same with records that were read with the attempt, and perhaps the right to fulfil its order.
+/// The same with records that were read with the attempt, and perhaps the right that it gives.
 async fn hold_against(
     ledger: &dyn Ledger,
     attempt: &StoredAttempt,
     mut records: Vec<Record>,
-    mut known: Option<Option<Fulfilment>>,
+    right: RightRead,
 ) -> Result<u64, Trouble> {
     let name = attempt.reference();
-    let mut attempt = attempt.clone();
+    let (mut attempt, mut read) = (attempt.clone(), right);
     for _ in 0..TRIES {
         let last = last_of(&records);
-        let right = match known.take() {
-            Some(right) => right,
-            None => readable(ledger.fulfilment_of(&attempt.expected.order).await, last)?,
+        let right = match std::mem::replace(&mut read, RightRead::No) {
+            RightRead::Yes(right) => right,
+            RightRead::No => readable(ledger.fulfilment_of(&attempt.expected.order).await, last)?,
         };
         let story = Story::of(&records);
         let Err(found) = story.agrees_with(&attempt, right.as_ref(), last) else {

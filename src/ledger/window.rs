@@ -64,8 +64,14 @@ pub struct WindowRow {
     pub attempt: StoredAttempt,
     /// Everything on record about it, inside the window and outside.
     pub records: Vec<Record>,
-    /// The right to fulfil its order, or that there is none, if the ledger read that along with it.
-    pub(super) right: Option<Option<Fulfilment>>,
+    pub(super) right: RightRead,
+}
+
+/// Was the right that an attempt gives read along with it?
+#[derive(Clone, Debug)]
+pub(super) enum RightRead {
+    No,
+    Yes(Option<Fulfilment>),
 }
 
 impl WindowRow {
@@ -76,15 +82,15 @@ impl WindowRow {
             cursor,
             attempt,
             records,
-            right: None,
+            right: RightRead::No,
         }
     }
 
-    /// The right to fulfil its order was read along with it: one question less for whoever checks the row. Without this, or where
-    /// it could not be read, the ledger is asked.
+    /// The right that this attempt gives was read along with it, or that it gives none: one question less for whoever checks the
+    /// row. Without this the ledger is asked.
     #[must_use]
-    pub fn with_right(mut self, right: Option<Option<Fulfilment>>) -> Self {
-        self.right = right;
+    pub fn with_right(mut self, right: Option<Fulfilment>) -> Self {
+        self.right = RightRead::Yes(right);
         self
     }
 }

@@ -331,7 +331,7 @@ impl Ledger for MemoryLedger {
             let row = |(cursor, attempt): (WindowCursor, &AttemptReference)| {
                 let stored = state.stored(attempt)?;
                 let right = state.right_of(&stored.expected.order).cloned();
-                Some(WindowRow::new(cursor, stored, state.timeline(attempt)).with_right(Some(right)))
+                Some(WindowRow::new(cursor, stored, state.timeline(attempt)).with_right(right))
             };
             Ok(rows.into_iter().take(limit).filter_map(row).collect())
         })

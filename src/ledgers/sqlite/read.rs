@@ -140,6 +140,13 @@ pub(super) fn fulfilment_of(db: &Connection, order: &MerchantReference) -> Resul
     Ok(all(db, sql, [order.as_str()], read_fulfilment)?.into_iter().next())
 }
 
+/// The right that an attempt gives.
+fn right_of(db: &Connection, attempt: &AttemptReference) -> Result<Option<Fulfilment>, Trouble> {
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order \
+               FROM fulfilments f JOIN attempts a USING (attempt) WHERE f.attempt = ?1";
+    first(db, sql, [attempt.as_str()], read_fulfilment)
+}
+
 /// The oldest right that is not done and not handed out.
 pub(super) fn fulfilment_to_do(db: &Connection, now: i64) -> Result<Option<Fulfilment>, Trouble> {
     let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order \
@@ -278,8 +285,12 @@ pub(super) fn window(
     for (cursor, name) in firsts {
         let stored =
             attempt(db, &name)?.ok_or(StoreError::damaged("a record is about an attempt that is not there"))?;
-        let right = fulfilment_of(db, &stored.expected.order).ok();
-        found.push(WindowRow::new(cursor, stored, timeline(db, &name)?).with_right(right));
+        let row = WindowRow::new(cursor, stored, timeline(db, &name)?);
+        // One that lost its form is found out by whoever asks for it.
+        found.push(match right_of(db, &name) {
+            Ok(right) => row.with_right(right),
+            Err(_) => row,
+        });
     }
     Ok(found)
 }
