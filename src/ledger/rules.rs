@@ -441,6 +441,20 @@ mod tests {
     }
 
     #[test]
+    fn of_two_owners_of_a_transaction_the_stranger_counts() {
+        let [ours, other] = [0, 1].map(|_| opened(0, PaymentStatus::Created).expected.attempt);
+        for (bound, owner) in [
+            ([None, None], None),
+            ([Some(&ours), None], Some(&ours)),
+            ([None, Some(&other)], Some(&other)),
+            ([Some(&ours), Some(&other)], Some(&other)),
+            ([Some(&other), Some(&ours)], Some(&other)),
+        ] {
+            assert_eq!(owner_of_transaction(&ours, bound), owner);
+        }
+    }
+
+    #[test]
     fn each_wait_is_twice_the_one_before_up_to_the_longest() {
         let first = FIRST_ASK.as_secs();
         let times = AskTimes::default();
