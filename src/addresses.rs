@@ -139,4 +139,16 @@ mod tests {
         assert!(Addresses::new("http://127.0.0.1:8080", "/pay").is_ok());
         assert!(Addresses::new("https://shop.example:8443/", "/pay/stripe").is_ok());
     }
+
+    #[test]
+    fn every_path_and_address_is_below_the_one_that_was_given() {
+        let addresses = Addresses::new("https://shop.example:8443/", "/pay/stripe").unwrap();
+        assert_eq!(addresses.return_path(), "/pay/stripe/return");
+        assert_eq!(addresses.cancel_path(), "/pay/stripe/cancel");
+        assert_eq!(addresses.notification_path(), "/pay/stripe/notification");
+        assert_eq!(
+            addresses.notification_url(),
+            "https://shop.example:8443/pay/stripe/notification"
+        );
+    }
 }

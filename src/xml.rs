@@ -211,6 +211,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_just_within_the_limits_is_read_and_one_more_is_refused() {
+        let nested = |levels: usize| format!("{}{}", "<a>".repeat(levels), "</a>".repeat(levels));
+        let nested_to_an_empty_one =
+            |levels: usize| format!("{}<a/>{}", "<a>".repeat(levels - 1), "</a>".repeat(levels - 1));
+        let many = |count: usize| format!("<r>{}</r>", "<a></a>".repeat(count - 1));
+        let many_empty_ones = |count: usize| format!("<r>{}</r>", "<a/>".repeat(count - 1));
+        let large = |bytes: usize| format!("<r>{}</r>", "x".repeat(bytes - "<r></r>".len()));
+        let cases: [(&dyn Fn(usize) -> String, usize); 5] = [
+            (&nested, MOST_LEVELS),
+            (&nested_to_an_empty_one, MOST_LEVELS),
+            (&many, MOST_ELEMENTS),
+            (&many_empty_ones, MOST_ELEMENTS),
+            (&large, MOST_BYTES),
+        ];
+        for (document, most) in cases {
+            assert!(Element::parse(&document(most)).is_ok(), "{:.40}", document(most));
+            for more in [most + 1, most + 2] {
+                assert_eq!(
+                    Element::parse(&document(more)).err(),
+                    Some(XmlError::TooLarge),
+                    "{:.40}",
+                    document(more)
+                );
+            }
+        }
+    }
+
+    #[test]
     fn floods_and_parameter_entities_are_refused_or_bounded() {
         let with = |attributes: Vec<String>| format!("<r{}><a>1</a></r>", attributes.concat());
         let named = |count: usize| with((0..count).map(|n| format!(" a{n}=\"\"")).collect());

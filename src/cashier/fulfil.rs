@@ -73,6 +73,9 @@ impl fmt::Debug for Due {
 
 impl Cashier {
     /// The next order that may be fulfilled, oldest first, or nothing.
+    ///
+    /// An error of which [`StoreError::is_damage`] is true concerns one right alone, whose row has lost its form: go on calling, the
+    /// others come. That one is named by [`verify`](Self::verify), and comes again when its time is over.
     pub async fn next_fulfilment(&self) -> Result<Option<Due>, StoreError> {
         let (ledger, clock) = (Arc::clone(&self.0.ledger), Arc::clone(&self.0.clock));
         let next = ledger.next_fulfilment(self.now(), LEASE).await;

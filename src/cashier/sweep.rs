@@ -80,6 +80,9 @@ pub struct SweepReport {
     /// Due attempts of which nothing has been named yet that a question could be about, or whose gateway cannot be asked. They are
     /// no questions; they are looked at again later.
     pub not_askable: usize,
+    /// Due attempts of which nothing can be read, because their rows have lost their form. They hold up no other; that they are there
+    /// is told as `payment.ledger.failed`, and [`verify`](Cashier::verify) names the first of them.
+    pub damaged: usize,
     /// Due attempts that were left for the next sweep: because a share was used up, because their gateway gave no answers, or
     /// because it is not configured any more.
     pub left: usize,
@@ -162,8 +165,18 @@ impl Cashier {
                 lease: policy.lease,
                 limit: 1,
             };
-            let Some(attempt) = self.0.ledger.attempts_to_ask(&due).await?.pop() else {
-                continue;
+            let attempt = match self.0.ledger.attempts_to_ask(&due).await.map(|mut due| due.pop()) {
+                Ok(Some(attempt)) => attempt,
+                Ok(None) => continue,
+                Err(error) if error.is_damage() => {
+                    self.ledger_failed(Step::Sweep)(&error);
+                    report.damaged += 1;
+                    // As if it had been asked about: also a ledger that names the same one again has an end.
+                    share.asked += 1;
+                    shares.push_back(share);
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             let answer = self.ask_in_turn(&attempt).await?;
             share.count(answer);

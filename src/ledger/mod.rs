@@ -93,6 +93,9 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
 
     /// Attempts of a gateway that are due to be asked about, oldest due first. Each is handed out to one caller only until its
     /// lease is over, across all nodes; the question counts as begun now, and [`StoredAttempt::asked_at`] says so.
+    ///
+    /// If one has lost its form, the call is an error ([`StoreError::is_damage`]) and nothing is handed out, but the damaged one is
+    /// reserved: the next call passes over it, so that it holds up no other.
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>>;
 
     /// How many attempts are due and not handed out, at all gateways together.
@@ -126,6 +129,9 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
 
     /// The next right to fulfil, leased to the caller. If it is not [`done`](Self::done) when the lease is over it is handed
     /// out again, with the same key.
+    ///
+    /// One that has lost its form is an error ([`StoreError::is_damage`]), and is reserved all the same: the next call passes over
+    /// it, so that it holds up no other.
     fn next_fulfilment(&self, at: SystemTime, lease: Duration)
     -> BoxFuture<'_, Result<Option<Fulfilment>, StoreError>>;
 

@@ -455,6 +455,34 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_of_which_the_gateway_knows_anything_is_not_closed_as_unsent() {
+        let unsent = StoredAttempt {
+            opened: false,
+            ..opened(0, PaymentStatus::Created)
+        };
+        assert!(may_close(&unsent));
+        let name = || Some(GatewayReference::new("of-the-gateway").unwrap());
+        for known in [
+            opened(0, PaymentStatus::Created),
+            StoredAttempt {
+                checkout: name(),
+                ..unsent.clone()
+            },
+            StoredAttempt {
+                payment: name(),
+                ..unsent.clone()
+            },
+            StoredAttempt {
+                status: PaymentStatus::RequiresAction,
+                ..unsent
+            },
+        ] {
+            assert!(!may_close(&known), "{known:?}");
+            assert!(blocks(&known, at(40 * 24 * 3600)), "{known:?}");
+        }
+    }
+
+    #[test]
     fn each_wait_is_twice_the_one_before_up_to_the_longest() {
         let first = FIRST_ASK.as_secs();
         let times = AskTimes::default();

@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    /// Loses the first event, and waits with the others.
+    /// Loses the first event. Waits with each until the gate is open.
     #[derive(Debug, Default)]
     struct FirstLost {
         calls: AtomicU64,
@@ -162,11 +162,9 @@ mod tests {
 
     impl SecuritySink for FirstLost {
         fn emit(&self, _: &SecurityRecord<'_>) -> Result<(), SinkError> {
-            if self.calls.fetch_add(1, Ordering::SeqCst) == 0 {
-                return Err(SinkError::Failed);
-            }
+            let is_first = self.calls.fetch_add(1, Ordering::SeqCst) == 0;
             drop(self.gate.lock());
-            Ok(())
+            if is_first { Err(SinkError::Failed) } else { Ok(()) }
         }
     }
 
@@ -178,11 +176,13 @@ mod tests {
         let emit = || queue.emit(&SecurityRecord::new(UNIX_EPOCH, 1, "run", &event));
         let shut = sink.gate.lock().unwrap();
         assert_eq!(emit(), Ok(()), "nothing is known yet");
+        drop(shut);
         let start = Instant::now();
         while queue.lost.count.load(Ordering::SeqCst) == 0 {
             assert!(start.elapsed() < Duration::from_secs(10));
             thread::yield_now();
         }
+        let shut = sink.gate.lock().unwrap();
         let told: Vec<_> = (0..10).map(|_| emit()).collect();
         assert_eq!(told.iter().filter(|told| told.is_err()).count(), 1, "{told:?}");
         drop(shut);

@@ -827,6 +827,12 @@ async fn a_try_without_money_under_one_method_does_not_hide_another_method() {
     script.answer(200, failed).answer(200, slip("PAYSUCCESS"));
     let event = gateway.status(&bound, start()).await.unwrap().into_value();
     assert_eq!(event.subject.payment.unwrap().as_str(), "b".repeat(32));
+
+    // A deal that was called off had money once, so its name counts also where nothing was bound yet.
+    script.answer(200, deal("VOID", "0", 'a')).answer(200, NO_SUCH_ORDER);
+    let event = gateway.status(&stored, start()).await.unwrap().into_value();
+    assert_eq!(event.snapshot.status, PaymentStatus::Cancelled);
+    assert_eq!(event.subject.payment, bound.payment);
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod cashier_crash;
 mod chain_tampering;
 mod comparisons;
 mod compile_fail;
+mod damage;
 mod examples;
 mod fuzz_smoke;
 mod gateway_conformance;

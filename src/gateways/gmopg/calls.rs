@@ -328,3 +328,28 @@ fn advice(response: &Response<Bytes>) -> RetryAdvice {
         RetryAdvice::Stop
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_busy_gateway_is_asked_again() {
+        let (busy, refused) = (
+            r#"[{"errCode":"E92","errInfo":"E92000001"}]"#,
+            r#"[{"errCode":"E01","errInfo":"E01030002"}]"#,
+        );
+        for (status, body, again) in [
+            (200, "{}", RetryAdvice::Stop),
+            (400, refused, RetryAdvice::Stop),
+            (400, "busy", RetryAdvice::Stop),
+            (400, busy, RetryAdvice::Again),
+            (500, refused, RetryAdvice::Again),
+            (503, "busy", RetryAdvice::Again),
+        ] {
+            let answer = Response::builder().status(status).body(Bytes::from(body)).unwrap();
+            assert_eq!(advice(&answer), again, "{status} {body}");
+        }
+    }
+}

@@ -346,6 +346,11 @@ mod tests {
         ] {
             assert!(builder.build().is_err(), "{what}");
         }
+        assert!(
+            builder("tshop00099661", "kq7w2x9e12", "shop01", Sandbox)
+                .build()
+                .is_ok()
+        );
         let loopback = builder("9100000000001", "kq7w2x9e", "shop01", Live).endpoint("http://127.0.0.1:1");
         assert!(matches!(loopback.build(), Err(ConfigError::Environment { .. })));
         assert!(

@@ -272,6 +272,34 @@ pub(super) fn failure(code: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::{Statement, TestGateway};
+
+    #[test]
+    fn under_several_methods_what_decides_more_is_heard() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000);
+        let gateway = TestGateway::new().unwrap();
+        let mut attempt = StoredAttempt::new(gateway.expected("EC-1", at).unwrap());
+        let mut of = |status, bound| {
+            let said = Statement::about(&attempt.expected, status).unwrap();
+            let event = gateway.prove(&said, at).unwrap().into_value();
+            attempt.payment = if bound { event.subject.payment.clone() } else { None };
+            strength(&event, &attempt)
+        };
+        for (status, decides) in [
+            (PaymentStatus::Captured, 5),
+            (PaymentStatus::Refunded, 5),
+            (PaymentStatus::Unknown, 3),
+            (PaymentStatus::Pending, 2),
+            (PaymentStatus::RequiresAction, 2),
+            (PaymentStatus::Created, 1),
+            (PaymentStatus::Failed, 0),
+            (PaymentStatus::Cancelled, 0),
+            (PaymentStatus::Expired, 0),
+        ] {
+            assert_eq!(of(status, false), decides, "{status}");
+            assert_eq!(of(status, true), decides.max(4), "{status}");
+        }
+    }
 
     #[test]
     fn only_three_words_mean_money_that_was_taken() {

@@ -221,6 +221,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_id_and_the_password_of_a_deal_are_32_hex_digits() {
+        let read = |id: &str, pass: &str| {
+            let body = format!("AccessID={id}&AccessPass={pass}&JobCd=AUTH&Amount=1320&Tax=0");
+            Access::read(&Fields::of_answer(body.as_bytes()).unwrap()).is_some()
+        };
+        let (id, pass) = ("5f2c9a1e7b3d40688c11aa02d94e6f73", "4099664bd4b110800e09805539d1d7b5");
+        assert!(read(id, pass));
+        let (short, long, odd) = (&id[1..], format!("{id}0"), id.replace('a', "g"));
+        for other in ["", short, &long, &odd, "5f2c9a1e7b3d40688c11aa02d94e6f7&"] {
+            assert!(!read(other, pass) && !read(id, other), "{other}");
+        }
+    }
+
+    #[test]
     fn doubled_broken_and_endless_forms_are_refused() {
         for body in ["a=1&a=1", "a=1&%61=2", "a=%", "a=%4", "a=%zz", "=&="] {
             assert!(Fields::of_form(body.as_bytes()).is_err(), "{body}");

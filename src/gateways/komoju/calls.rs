@@ -370,3 +370,30 @@ fn advice(response: &Response<Bytes>) -> RetryAdvice {
         _ => RetryAdvice::Stop,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_over_in_a_moment_is_sent_again() {
+        for (status, again) in [
+            (200, RetryAdvice::Stop),
+            (400, RetryAdvice::Stop),
+            (401, RetryAdvice::Stop),
+            (404, RetryAdvice::Stop),
+            (408, RetryAdvice::Stop),
+            (409, RetryAdvice::Again),
+            (410, RetryAdvice::Stop),
+            (422, RetryAdvice::Stop),
+            (499, RetryAdvice::Stop),
+            (500, RetryAdvice::Again),
+            (503, RetryAdvice::Again),
+            (599, RetryAdvice::Again),
+        ] {
+            let answer = Response::builder().status(status).body(Bytes::new()).unwrap();
+            assert_eq!(advice(&answer), again, "{status}");
+        }
+    }
+}

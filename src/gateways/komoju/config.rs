@@ -244,6 +244,8 @@ mod tests {
                 builder("sk_test_0123456789", "sk_test_0123456789"),
             ),
             ("a version that is no date", sandbox().version("latest")),
+            ("a version of as many letters", sandbox().version("2025/01/28")),
+            ("a version of too many digits", sandbox().version("2025-01-281")),
             ("a method in capitals", sandbox().methods(["KONBINI"])),
             ("an empty method", sandbox().methods([""])),
             ("plain HTTP", sandbox().endpoint("http://komoju.com")),

@@ -282,7 +282,13 @@ impl Ledger for PostgresLedger {
     }
 
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>> {
-        transaction!(self, db => write::attempts_to_ask(db, due))
+        Box::pin(async move {
+            let found = transaction!(self, db => write::attempts_to_ask(db, due)).await;
+            if found.as_ref().is_err_and(StoreError::is_damage) {
+                transaction!(self, db => write::reserve_damaged(db, due)).await?;
+            }
+            found
+        })
     }
 
     fn asked<'a>(
@@ -321,7 +327,7 @@ impl Ledger for PostgresLedger {
         at: SystemTime,
         lease: Duration,
     ) -> BoxFuture<'_, Result<Option<Fulfilment>, StoreError>> {
-        transaction!(self, db => write::next_fulfilment(db, at, lease))
+        Box::pin(async move { transaction!(self, db => write::next_fulfilment(db, at, lease)).await? })
     }
 
     fn done<'a>(&'a self, key: &'a FulfilmentKey, at: SystemTime) -> BoxFuture<'a, Result<bool, StoreError>> {

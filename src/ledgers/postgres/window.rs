@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
+use tokio_postgres::Row;
+
 use super::db::{Db, Trouble, Values};
-use super::read::{all, attempt_columns, attempts_where, column, first, place, position, read_attempt, read_record};
-use super::read::{reference, rows};
-use crate::ledger::{Record, StoreError, StoredAttempt, WindowCursor, WindowRow};
+use super::read::{
+    all, attempt_columns, attempts_where, column, first, place, position, read_attempt, read_fulfilment,
+};
+use super::read::{read_record, reference, rows};
+use crate::ledger::{Fulfilment, Record, StoreError, StoredAttempt, WindowCursor, WindowRow};
 use crate::reference::AttemptReference;
 
 /// The attempts of a window, each at its first record in it. Several questions: they have to be asked of one state.
@@ -37,11 +41,18 @@ pub(super) async fn window(
     }
     let names: Vec<&str> = firsts.iter().map(|(_, name)| name.as_str()).collect();
     let (mut attempts, mut timelines) = (attempts(db, &names).await?, timelines(db, &names).await?);
+    let mut rights = rights(db, &names).await?;
     let row = |(cursor, name)| {
         let stored = attempts.remove(&name);
         let stored = stored.ok_or(StoreError::damaged("a record is about an attempt that is not there"))?;
         let records = timelines.remove(&name).unwrap_or_default();
-        Ok(WindowRow::new(cursor, stored, records))
+        let row = WindowRow::new(cursor, stored, records);
+        Ok(match rights.remove(&name) {
+            Some(Some(right)) => row.with_right(Some(right)),
+            None => row.with_right(None),
+            // One that lost its form is found out by whoever asks for it.
+            Some(None) => row,
+        })
     };
     firsts.into_iter().map(row).collect()
 }
@@ -61,6 +72,17 @@ async fn timelines(db: &mut Db<'_>, names: &[&str]) -> Result<HashMap<AttemptRef
         }
     }
     Ok(timelines)
+}
+
+/// The rights that attempts give, without those that lost their form.
+async fn rights(db: &mut Db<'_>, names: &[&str]) -> Result<HashMap<AttemptReference, Option<Fulfilment>>, Trouble> {
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order, f.attempt \
+               FROM {s}.fulfilments f JOIN {s}.attempts a USING (attempt) WHERE f.attempt = ANY($1)";
+    let read = |row: &Row| {
+        let attempt = reference(column(row, 5)?, AttemptReference::new)?;
+        Ok((attempt, read_fulfilment(row).ok()))
+    };
+    Ok(all(db, sql, &[&names], read).await?.into_iter().collect())
 }
 
 pub(super) async fn window_span(db: &mut Db<'_>, (from, to): (i64, i64)) -> Result<Option<(u64, u64)>, Trouble> {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
 use super::connect::lock_of;
 use super::db::{Db, NewRecord, Trouble, Values};
@@ -171,6 +171,25 @@ pub(super) async fn attempts_to_ask(db: &mut Db<'_>, due: &AskDue) -> Result<Vec
     read::all(db, sql, values, read::read_attempt).await
 }
 
+/// Reserves those that would be handed out now and have lost their form, so that the next call passes over them.
+pub(super) async fn reserve_damaged(db: &mut Db<'_>, due: &AskDue) -> Result<(), Trouble> {
+    let until = micros(lease_end(due.now, due.lease)?)?;
+    let sql = read::attempts_where!(
+        "WHERE a.gateway = $3 AND a.next_ask <= $1 AND (a.ask_lease_until IS NULL OR a.ask_lease_until <= $1) \
+         ORDER BY a.next_ask, a.seq LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
+    );
+    let gateway = due.gateway.as_str();
+    let values: Values<'_> = &[&micros(due.now)?, &read::rows(due.limit), &gateway];
+    let read = |row: &Row| Ok((read::column::<i64>(row, 13)?, read::read_attempt(row).is_err()));
+    let found = read::all(db, sql, values, read).await?;
+    let damaged: Vec<i64> = found
+        .into_iter()
+        .filter_map(|(seq, lost)| lost.then_some(seq))
+        .collect();
+    let sql = "UPDATE {s}.attempts SET ask_lease_until = $2 WHERE seq = ANY($1)";
+    db.run(sql, &[&damaged, &until]).await.map(drop)
+}
+
 pub(super) async fn asked(db: &mut Db<'_>, seen: &StoredAttempt, asked: &Asked, at: SystemTime) -> Result<(), Trouble> {
     let at = kept(at)?;
     let next = asked.next.map(kept).transpose()?;
@@ -220,21 +239,26 @@ pub(super) async fn note(
     Ok(first)
 }
 
-/// A right that somebody else is being handed at the moment is passed over and not waited for.
+/// A right that somebody else is being handed at the moment is passed over and not waited for. The inner error is about damage:
+/// the damaged right is reserved all the same, so that the next call passes over it.
 pub(super) async fn next_fulfilment(
     db: &mut Db<'_>,
     at: SystemTime,
     lease: Duration,
-) -> Result<Option<Fulfilment>, Trouble> {
+) -> Result<Result<Option<Fulfilment>, StoreError>, Trouble> {
     let until = micros(lease_end(at, lease)?)?;
-    let sql = "WITH picked AS MATERIALIZED (SELECT seq FROM {s}.fulfilments \
+    let sql = "WITH picked AS MATERIALIZED (SELECT seq, attempt FROM {s}.fulfilments \
                WHERE done_at IS NULL AND (lease_until IS NULL OR lease_until <= $1) \
                ORDER BY seq LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) \
                UPDATE {s}.fulfilments f SET lease_until = $2, deliveries = least(f.deliveries + 1, $3) \
-               FROM picked p, {s}.attempts a WHERE f.seq = p.seq AND a.attempt = f.attempt \
+               FROM picked p LEFT JOIN {s}.attempts a USING (attempt) WHERE f.seq = p.seq \
                RETURNING f.key, f.deliveries, f.done_at, a.expected, f.merchant_order";
     let values: Values<'_> = &[&micros(at)?, &until, &i64::from(u32::MAX)];
-    read::first(db, sql, values, read::read_fulfilment).await
+    let found = db.first(sql, values).await?;
+    match found.as_ref().map(read::read_fulfilment).transpose() {
+        Err(Trouble::Store(error)) if error.is_damage() => Ok(Err(error)),
+        read => read.map(Ok),
+    }
 }
 
 pub(super) async fn done(db: &mut Db<'_>, key: &FulfilmentKey, at: SystemTime) -> Result<bool, Trouble> {

@@ -212,7 +212,7 @@ impl Ledger for SqliteLedger {
 
     fn attempts_to_ask<'a>(&'a self, due: &'a AskDue) -> BoxFuture<'a, Result<Vec<StoredAttempt>, StoreError>> {
         let due = due.clone();
-        Box::pin(self.writer.run(move |db| write::attempts_to_ask(db, &due)))
+        Box::pin(async move { self.writer.run(move |db| write::attempts_to_ask(db, &due)).await? })
     }
 
     fn asked<'a>(
@@ -254,7 +254,7 @@ impl Ledger for SqliteLedger {
         at: SystemTime,
         lease: Duration,
     ) -> BoxFuture<'_, Result<Option<Fulfilment>, StoreError>> {
-        Box::pin(self.writer.run(move |db| write::next_fulfilment(db, at, lease)))
+        Box::pin(async move { self.writer.run(move |db| write::next_fulfilment(db, at, lease)).await? })
     }
 
     fn done<'a>(&'a self, key: &'a FulfilmentKey, at: SystemTime) -> BoxFuture<'a, Result<bool, StoreError>> {

@@ -43,13 +43,20 @@ pub(super) fn latest(db: &Connection, limit: usize) -> Result<Vec<StoredAttempt>
     all(db, sql, [rows(limit)], read_attempt)
 }
 
-/// Those of a gateway that are due at a time and not handed out, oldest due first.
-pub(super) fn due(db: &Connection, gateway: &GatewayId, now: i64, limit: usize) -> Result<Vec<StoredAttempt>, Trouble> {
+/// Those of a gateway that are due at a time and not handed out, oldest due first, each with its place and what reading it said.
+pub(super) fn due(
+    db: &Connection,
+    gateway: &GatewayId,
+    now: i64,
+    limit: usize,
+) -> Result<Vec<(i64, Result<StoredAttempt, Trouble>)>, Trouble> {
     let sql = attempts_where!(
         "WHERE gateway = ?1 AND next_ask <= ?2 AND (ask_lease_until IS NULL OR ask_lease_until <= ?2) \
          ORDER BY next_ask, seq LIMIT ?3"
     );
-    all(db, sql, (gateway.as_str(), now, rows(limit)), read_attempt)
+    all(db, sql, (gateway.as_str(), now, rows(limit)), |row| {
+        Ok((row.get(13)?, read_attempt(row)))
+    })
 }
 
 /// How many are due at a time and not handed out.
@@ -147,11 +154,16 @@ fn right_of(db: &Connection, attempt: &AttemptReference) -> Result<Option<Fulfil
     first(db, sql, [attempt.as_str()], read_fulfilment)
 }
 
-/// The oldest right that is not done and not handed out.
-pub(super) fn fulfilment_to_do(db: &Connection, now: i64) -> Result<Option<Fulfilment>, Trouble> {
-    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order \
-               FROM fulfilments f JOIN attempts a USING (attempt) WHERE f.done_at IS NULL AND (f.lease_until IS NULL OR f.lease_until <= ?1) ORDER BY f.seq LIMIT 1";
-    first(db, sql, [now], read_fulfilment)
+/// The oldest right that is not done and not handed out, with its place and what reading it said.
+pub(super) fn fulfilment_to_do(
+    db: &Connection,
+    now: i64,
+) -> Result<Option<(i64, Result<Fulfilment, Trouble>)>, Trouble> {
+    // One whose attempt is not there is read as what it is, a contradiction.
+    let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order, f.seq \
+               FROM fulfilments f LEFT JOIN attempts a USING (attempt) \
+               WHERE f.done_at IS NULL AND (f.lease_until IS NULL OR f.lease_until <= ?1) ORDER BY f.seq LIMIT 1";
+    first(db, sql, [now], |row| Ok((row.get(5)?, read_fulfilment(row))))
 }
 
 /// Whose right a key is, and whether it was used.

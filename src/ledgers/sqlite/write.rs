@@ -141,15 +141,36 @@ pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> R
     Ok(decision.verdict)
 }
 
-pub(super) fn attempts_to_ask(db: &Connection, due: &AskDue) -> Result<Vec<StoredAttempt>, Trouble> {
+/// The inner error is about damage. What was written stays then: only the damaged are reserved, so that the next call passes over
+/// them.
+pub(super) fn attempts_to_ask(
+    db: &Connection,
+    due: &AskDue,
+) -> Result<Result<Vec<StoredAttempt>, StoreError>, Trouble> {
     let (now, until) = (micros(due.now)?, micros(lease_end(due.now, due.lease)?)?);
-    let mut attempts = read::due(db, &due.gateway, now, due.limit)?;
+    let (mut attempts, mut damage) = (Vec::new(), None);
+    for (seq, read) in read::due(db, &due.gateway, now, due.limit)? {
+        match damage_or(read)? {
+            Ok(attempt) => attempts.push(attempt),
+            Err(error) => {
+                run(
+                    db,
+                    "UPDATE attempts SET ask_lease_until = ?2 WHERE seq = ?1",
+                    (seq, until),
+                )?;
+                damage = Some(error);
+            }
+        }
+    }
+    if let Some(damage) = damage {
+        return Ok(Err(damage));
+    }
     for attempt in &mut attempts {
         let sql = "UPDATE attempts SET asked_at = ?2, ask_lease_until = ?3 WHERE attempt = ?1";
         run(db, sql, (attempt.reference().as_str(), now, until))?;
         attempt.asked_at = Some(time_of(now)?);
     }
-    Ok(attempts)
+    Ok(Ok(attempts))
 }
 
 pub(super) fn asked(db: &Connection, seen: &StoredAttempt, asked: &Asked, at: SystemTime) -> Result<(), Trouble> {
@@ -189,15 +210,40 @@ pub(super) fn note(db: &Connection, attempt: &AttemptReference, note: Note, at: 
     Ok(first)
 }
 
-pub(super) fn next_fulfilment(db: &Connection, at: SystemTime, lease: Duration) -> Result<Option<Fulfilment>, Trouble> {
+/// The inner error is about damage. What was written stays then: the damaged right is reserved, so that the next call passes over
+/// it.
+pub(super) fn next_fulfilment(
+    db: &Connection,
+    at: SystemTime,
+    lease: Duration,
+) -> Result<Result<Option<Fulfilment>, StoreError>, Trouble> {
     let until = micros(lease_end(at, lease)?)?;
-    let Some(mut fulfilment) = read::fulfilment_to_do(db, micros(at)?)? else {
-        return Ok(None);
+    let Some((seq, read)) = read::fulfilment_to_do(db, micros(at)?)? else {
+        return Ok(Ok(None));
+    };
+    let mut fulfilment = match damage_or(read)? {
+        Ok(fulfilment) => fulfilment,
+        Err(damage) => {
+            run(
+                db,
+                "UPDATE fulfilments SET lease_until = ?2 WHERE seq = ?1",
+                (seq, until),
+            )?;
+            return Ok(Err(damage));
+        }
     };
     fulfilment.deliveries = fulfilment.deliveries.saturating_add(1);
     let sql = "UPDATE fulfilments SET lease_until = ?2, deliveries = ?3 WHERE key = ?1";
     run(db, sql, (fulfilment.key.as_str(), until, fulfilment.deliveries))?;
-    Ok(Some(fulfilment))
+    Ok(Ok(Some(fulfilment)))
+}
+
+/// Damage is about one row; every other trouble is about the operation.
+fn damage_or<T>(read: Result<T, Trouble>) -> Result<Result<T, StoreError>, Trouble> {
+    match read.map_err(Trouble::into_store_error) {
+        Err(error) if !error.is_damage() => Err(error.into()),
+        read => Ok(read),
+    }
 }
 
 pub(super) fn done(db: &Connection, key: &FulfilmentKey, at: SystemTime) -> Result<bool, Trouble> {
