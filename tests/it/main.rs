@@ -52,6 +52,7 @@ mod opening;
 mod postgres;
 mod properties;
 mod redaction;
+mod rounds;
 mod sbps;
 mod sbps_desk;
 mod security_events;

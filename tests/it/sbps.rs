@@ -608,6 +608,20 @@ fn settings_that_cannot_be_right_are_refused() {
             "{method:?}"
         );
     }
+    // Just within the bounds, and one more.
+    let named = |count: usize| (0..count).map(|number| format!("method{number}"));
+    assert!(shop().notifications_settle().item_id("x".repeat(32)).build().is_ok());
+    assert!(shop().notifications_settle().item_name("注".repeat(20)).build().is_ok());
+    assert!(shop().notifications_settle().methods(named(30)).build().is_ok());
+    assert!(shop().notifications_settle().methods(named(31)).build().is_err());
+    for (length, fits) in [(30, true), (31, false)] {
+        let method = "m".repeat(length);
+        assert_eq!(shop().notifications_settle().methods([method]).build().is_ok(), fits);
+    }
+    for (length, fits) in [(100, true), (101, false)] {
+        let sbps = shop().api(ApiKey::new(PASSWORD).unwrap()).api_user("u".repeat(length));
+        assert_eq!(sbps.build().is_ok(), fits, "{length}");
+    }
     for form in [
         "",
         "fep.example",
@@ -1119,6 +1133,19 @@ fn a_result_that_is_not_an_answer_to_our_form_pays_nothing_and_another_amount_is
         assert!(!pays(&sbps, &expected, &callback), "{field} {value:?}");
         let got = said(&sbps, &callback).unwrap();
         assert_eq!((got.len(), got[0].0), (1, PaymentStatus::Unknown), "{field} {value:?}");
+    }
+    // Our attempts have one alphabet and one length. Another one would leave room for more than one reading.
+    let ours = expected.attempt.as_str();
+    for other in [
+        &ours[1..],
+        &format!("{ours}a"),
+        &ours.to_uppercase(),
+        &format!("{}-", &ours[1..]),
+        &format!("{}A", &ours[1..]),
+    ] {
+        let callback = notice(&with(honest.clone(), &[("order_id", other), ("cust_code", other)]));
+        let got = said(&sbps, &callback).unwrap();
+        assert_eq!((got.len(), got[0].0), (1, PaymentStatus::Unknown), "{other}");
     }
     // The only method may be left out, as in the published sample.
     assert!(pays(

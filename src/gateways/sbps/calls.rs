@@ -339,3 +339,38 @@ fn advice(id: &str, response: &Response<Bytes>) -> RetryAdvice {
     };
     if again { RetryAdvice::Again } else { RetryAdvice::Stop }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_busy_gateway_is_asked_again() {
+        let trouble = |code: &str| {
+            format!(
+                "<sps-api-response id=\"MG01-00101-101\"><res_result>NG</res_result><res_err_code>{code}</res_err_code>\
+                 </sps-api-response>"
+            )
+        };
+        for (status, body, again) in [
+            (200, trouble("10179001"), RetryAdvice::Stop),
+            (200, trouble("10180001"), RetryAdvice::Again),
+            (200, trouble("10192001"), RetryAdvice::Again),
+            (200, trouble("10193001"), RetryAdvice::Stop),
+            (200, "busy".to_owned(), RetryAdvice::Stop),
+            (301, String::new(), RetryAdvice::Stop),
+            (400, String::new(), RetryAdvice::Stop),
+            (403, String::new(), RetryAdvice::Stop),
+            (429, String::new(), RetryAdvice::Again),
+            (500, String::new(), RetryAdvice::Again),
+            (503, String::new(), RetryAdvice::Again),
+        ] {
+            let answer = Response::builder()
+                .status(status)
+                .body(Bytes::from(body.clone()))
+                .unwrap();
+            assert_eq!(advice("MG01-00101-101", &answer), again, "{status} {body}");
+        }
+    }
+}
