@@ -12,6 +12,7 @@ use crate::error::VerifyError;
 use crate::event::{PaymentEvent, Received, Subject};
 use crate::gateway::{Ack, Gateway};
 use crate::ledger::{Applied, Cue, StoreError, StoredAttempt};
+use crate::payment::PaymentStatus;
 use crate::reference::GatewayId;
 use crate::security_event::Step;
 use crate::trace::notice;
@@ -112,7 +113,7 @@ impl Cashier {
                 .ledger
                 .make_due(attempt.reference(), Cue::Hint, self.now())
                 .await?;
-            return Ok(if is_only_carrier(&attempt, &event) {
+            return Ok(if is_only_carrier(&attempt, event.trust(), said.snapshot.status) {
                 Kept::No
             } else {
                 Kept::Yes
@@ -154,10 +155,10 @@ enum Kept {
 /// While asking first nothing of a message is kept, for somebody else may have written it, not even the gateway's names in it: who
 /// chooses what is asked about chooses the answer. So what cannot be asked about without the message has to come again, after the
 /// reopening: where the gateway has named nothing yet, and where a keyed hash settles because there is nobody to ask.
-fn is_only_carrier(attempt: &StoredAttempt, event: &Verified<PaymentEvent>) -> bool {
+fn is_only_carrier(attempt: &StoredAttempt, trust: Trust, says: PaymentStatus) -> bool {
     let named = attempt.opened || attempt.checkout.is_some() || attempt.payment.is_some();
-    let decides = event.value().snapshot.status.is_final() || event.value().snapshot.status.has_money();
-    !named || (event.trust() == Trust::KeyedHash && decides)
+    let decides = says.is_final() || says.has_money();
+    !named || (trust == Trust::KeyedHash && decides)
 }
 
 /// For notices.
@@ -166,5 +167,37 @@ struct Shown(Applied);
 impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", self.0)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::conformance::TestGateway;
+    use crate::reference::GatewayReference;
+
+    #[test]
+    fn while_asking_first_a_message_is_kept_back_if_nothing_else_could_carry_its_news() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000);
+        let unnamed = StoredAttempt::new(TestGateway::new().unwrap().expected("EC-1", at).unwrap());
+        let name = || Some(GatewayReference::new("of-the-gateway").unwrap());
+        let (mut opened, mut with_checkout, mut with_payment) = (unnamed.clone(), unnamed.clone(), unnamed.clone());
+        opened.opened = true;
+        with_checkout.checkout = name();
+        with_payment.payment = name();
+
+        let (signed, keyed) = (Trust::Signature, Trust::KeyedHash);
+        for status in PaymentStatus::ALL {
+            let decides = status.is_final() || status.has_money();
+            assert!(is_only_carrier(&unnamed, signed, status), "{status}");
+            assert!(is_only_carrier(&unnamed, keyed, status), "{status}");
+            for named in [&opened, &with_checkout, &with_payment] {
+                assert!(!is_only_carrier(named, signed, status), "{status}");
+                assert_eq!(is_only_carrier(named, keyed, status), decides, "{status}");
+            }
+        }
     }
 }

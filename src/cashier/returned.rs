@@ -232,3 +232,46 @@ fn see_other(callback: &Callback, attempt: &StoredAttempt) -> Response<Bytes> {
     }
     response
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::conformance::TestGateway;
+    use crate::ledger::{AskReason, HeldReason};
+
+    #[test]
+    fn not_paid_is_said_only_if_the_gateway_said_so() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000);
+        let mut attempt = StoredAttempt::new(TestGateway::new().unwrap().expected("EC-1", at).unwrap());
+        for status in [
+            PaymentStatus::Created,
+            PaymentStatus::RequiresAction,
+            PaymentStatus::Unknown,
+        ] {
+            attempt.status = status;
+            for (answer, shown) in [
+                (Answer::Applied(Applied::Moved), Standing::NotPaid),
+                (Answer::Applied(Applied::Already), Standing::NotPaid),
+                (Answer::Applied(Applied::Older), Standing::NotPaid),
+                (Answer::Applied(Applied::Held(HeldReason::Late)), Standing::Pending),
+                (
+                    Answer::Applied(Applied::Ask(AskReason::AmountMissing)),
+                    Standing::AskAgain,
+                ),
+                (
+                    Answer::Applied(Applied::Ask(AskReason::StatusUnknown)),
+                    Standing::AskAgain,
+                ),
+                (Answer::None, Standing::AskAgain),
+                (Answer::CannotAsk, Standing::AskAgain),
+                (Answer::NotAsked, Standing::AskAgain),
+            ] {
+                assert_eq!(standing(&attempt, false, answer), shown, "{status} {answer:?}");
+                assert_eq!(standing(&attempt, true, answer), Standing::Paid, "{status} {answer:?}");
+            }
+        }
+    }
+}

@@ -814,6 +814,18 @@ async fn money_that_a_human_has_to_look_at_is_not_asked_for_again() {
     });
     world.deliver(&event("evt_3", "charge.refunded", &charge)).await;
     assert_eq!(standing(&world, &target(&first)).await, Standing::NotPaid);
+
+    // What is held and is no money holds up nobody.
+    let third = world.open(&order("EC-2"), "cs_test_3").await;
+    let mut odd = session(&third, "expired", "unpaid");
+    odd["amount_total"] = json!(3959);
+    world.deliver(&event("evt_4", "checkout.session.expired", &odd)).await;
+    assert_eq!(world.held_reasons().await.first().map(String::as_str), Some("amount"));
+    let expired = session(&third, "expired", "unpaid");
+    world
+        .deliver(&event("evt_5", "checkout.session.expired", &expired))
+        .await;
+    assert_eq!(standing(&world, &target(&third)).await, Standing::NotPaid);
 }
 
 // ----- sweep -----

@@ -774,6 +774,15 @@ fn every_event_type_of_the_sheet_says_what_the_sheet_says() {
     for (kind, object, wanted) in table {
         let proven = stripe.verify(&signed(&event(kind, &object).to_string(), 0)).unwrap();
         assert_eq!(proven.trust(), Trust::Signature);
+        // A failed try is a sign of card testing, and nothing else is one.
+        let failed = proven.value().failed_try.clone();
+        let failed = failed.and_then(|subject| subject.payment);
+        let named = failed.as_ref().map(GatewayReference::as_str);
+        assert_eq!(
+            named,
+            (kind == "payment_intent.payment_failed").then_some("pi_1"),
+            "{kind}"
+        );
         let events = proven.into_events();
         let got = events.first().map(|event| event.value().snapshot.status);
         assert_eq!(got, wanted, "{kind} {object}");
@@ -786,6 +795,14 @@ fn every_event_type_of_the_sheet_says_what_the_sheet_says() {
             assert_eq!(event.value().environment, Environment::Sandbox, "{kind}");
         }
     }
+    // In the other environment nobody tests cards of ours.
+    let mut live = event(
+        "payment_intent.payment_failed",
+        &json!({"id": "pi_1", "status": "requires_payment_method"}),
+    );
+    live["livemode"] = json!(true);
+    let proven = stripe.verify(&signed(&live.to_string(), 0)).unwrap();
+    assert!(proven.value().failed_try.is_none());
     let subscription = json!({"id": SESSION, "mode": "subscription", "status": "complete", "payment_status": "paid"});
     let proven = stripe
         .verify(&signed(

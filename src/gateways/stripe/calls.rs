@@ -563,3 +563,34 @@ fn request_id(response: &Response<Bytes>) -> Option<String> {
         .and_then(|id| id.to_str().ok())
         .map(str::to_owned)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_the_gateway_counts_before_the_status() {
+        for (status, word, again) in [
+            (200, None, RetryAdvice::Stop),
+            (400, None, RetryAdvice::Stop),
+            (408, None, RetryAdvice::Stop),
+            (409, None, RetryAdvice::Again),
+            (410, None, RetryAdvice::Stop),
+            (429, None, RetryAdvice::Again),
+            (500, None, RetryAdvice::Again),
+            (599, None, RetryAdvice::Again),
+            (400, Some("true"), RetryAdvice::Again),
+            (500, Some("false"), RetryAdvice::Stop),
+            (429, Some("false"), RetryAdvice::Stop),
+            (400, Some("TRUE"), RetryAdvice::Stop),
+            (500, Some(""), RetryAdvice::Again),
+        ] {
+            let mut answer = Response::builder().status(status);
+            if let Some(word) = word {
+                answer = answer.header("Stripe-Should-Retry", word);
+            }
+            assert_eq!(advice(&answer.body(Bytes::new()).unwrap()), again, "{status} {word:?}");
+        }
+    }
+}

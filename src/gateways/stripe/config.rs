@@ -431,4 +431,20 @@ mod tests {
         let older = sandbox().version("2026-03-25.dahlia").build().unwrap();
         assert_eq!(older.config.methods_field(), "payment_method_types");
     }
+
+    #[test]
+    fn settings_are_taken_up_to_their_bounds_and_not_beyond() {
+        let version = |length: usize| sandbox().version("v".repeat(length)).build().is_ok();
+        assert_eq!([9, 10, 40, 41].map(version), [false, true, true, false]);
+        let tolerance = |millis: u64| sandbox().tolerance(Duration::from_millis(millis)).build().is_ok();
+        assert_eq!(
+            [0, 999, 1000, 3_600_000, 3_600_001].map(tolerance),
+            [false, false, true, true, false]
+        );
+        let method = |method: &str| sandbox().methods([method]).build().is_ok();
+        assert_eq!(
+            ["card", "us_bank_account", "p24", "", "Card", "a b", "a-b", "kärd"].map(method),
+            [true, true, true, false, false, false, false, false]
+        );
+    }
 }

@@ -237,12 +237,6 @@ impl Deref for Text<'_> {
     }
 }
 
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
-    }
-}
-
 impl AsRef<str> for Text<'_> {
     fn as_ref(&self) -> &str {
         self
