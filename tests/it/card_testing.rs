@@ -4,20 +4,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kessai::cashier::{CheckoutLimits, LimitedBy};
+use kessai::gateways::komoju::{Komoju, signature_header};
 use kessai::ledger::{Ledger, StoredAttempt, SwitchText};
 use kessai::ledgers::MemoryLedger;
-use kessai::security_event::{EVENTS, SecurityEvent};
+use kessai::security_event::{EVENTS, SecurityEvent, SecurityPolicy, TestingPolicy};
+use kessai::sign::SigningKeys;
 use kessai::transport::RetryPolicy;
 use kessai::{
-    Cashier, CheckoutRequest, ClientKey, ConfigError, CustomerReference, GatewayId, LineItem, MerchantReference,
-    OpenError, RequestError,
+    Addresses, ApiKey, Callback, Cashier, CheckoutRequest, ClientKey, ConfigError, CustomerReference, ExpectedPayment,
+    GatewayId, LineItem, MerchantReference, OpenError, RequestError,
 };
+use serde_json::json;
 
 use crate::security_events::{Kept, field};
 use crate::support::scripted::Scripted;
 use crate::support::world::{TestClock, World, created, event, paid, session};
-use crate::support::{stripe, yen};
+use crate::support::{start, stripe, yen};
 
 fn text(text: &str) -> SwitchText {
     SwitchText::new(text).unwrap()
@@ -123,6 +127,52 @@ async fn a_thousand_declined_attempts_of_one_client_reach_the_limit_and_are_told
     // The limit itself is told a few times a minute, whoever runs into it.
     assert_eq!(times(&signs, "payment.checkout.limited same_client"), 5, "{signs:?}");
     assert_eq!(signs.len(), 7, "{signs:?}");
+}
+
+/// At KOMOJU cards that are tried on one open page end no attempt, so nothing but these messages tells of them.
+#[tokio::test]
+async fn failed_tries_inside_one_session_are_a_sign() {
+    const SECRET: &str = "whsec-komoju-shared-0123456789abcdef";
+    let keys = || SigningKeys::from_texts([SECRET]).unwrap();
+    let gateway = Komoju::builder(
+        ApiKey::new("sk_test_sample0001").unwrap(),
+        keys(),
+        Addresses::new("https://shop.example", "/pay/komoju").unwrap(),
+    );
+    let gateway = gateway.transport(Arc::new(Scripted::new())).build().unwrap();
+    let (memory, kept) = (Arc::new(MemoryLedger::new()), Kept::default());
+    let expected = ExpectedPayment::plan(&gateway, &buying(1, 1980, None), start()).unwrap();
+    let _ = memory.expect(&expected).await.unwrap();
+    let cashier = Cashier::builder_over(memory)
+        .gateway(gateway)
+        .clock(TestClock::new())
+        .security_sink(kept.clone())
+        .security_policy(SecurityPolicy::default().testing(TestingPolicy::default().declined(3, 50)))
+        .build()
+        .unwrap();
+    let _ = kept.take();
+    let mut told = Vec::new();
+    for number in 0..5 {
+        let failed = json!({
+            "id": format!("payment{number}"), "resource": "payment", "status": "failed", "amount": 1980, "tax": 0,
+            "payment_method_fee": 0, "total": 1980, "currency": "JPY", "external_order_num": expected.attempt.as_str(),
+            "amount_refunded": 0, "session": "a1b2c3d4e5f6g7h8i9j0k1l2m",
+        });
+        let body =
+            json!({"id": format!("evt-{number}"), "type": "payment.failed", "resource": "event", "data": failed});
+        let body = body.to_string();
+        let message = http::Request::post("/pay/komoju/notification")
+            .header("X-Komoju-Signature", signature_header(&keys(), body.as_bytes()))
+            .body(Bytes::from(body))
+            .unwrap();
+        let message = Callback::new(message, start()).unwrap();
+        assert_eq!(cashier.callback(&GatewayId::KOMOJU, message).await.status(), 200);
+        told.push(kept.words());
+    }
+    let suspected = "payment.testing.suspected decline_rate".to_owned();
+    let when: Vec<_> = told.iter().map(|words| words.contains(&suspected)).collect();
+    assert_eq!(when, [false, false, true, false, false], "{told:?}");
+    assert!(told[0].contains(&"payment.redirect.opened".to_owned()), "{told:?}");
 }
 
 #[tokio::test]

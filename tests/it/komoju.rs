@@ -8,7 +8,6 @@ use bytes::Bytes;
 use kessai::gateways::komoju::{Komoju, KomojuBuilder, signature_header};
 use kessai::ledger::{Judgement, Ledger, StoredAttempt};
 use kessai::ledgers::MemoryLedger;
-use kessai::security_event::{SecurityPolicy, TestingPolicy};
 use kessai::sign::{Mac, SigningKeys};
 use kessai::transport::RetryPolicy;
 use kessai::{
@@ -19,7 +18,6 @@ use kessai::{
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::security_events::Kept;
 use crate::support::scripted::Scripted;
 use crate::support::world::TestClock;
 use crate::support::{order, start, yen};
@@ -112,34 +110,6 @@ fn session(status: &str, expired: bool, payment: &Value) -> String {
         "expired": expired, "session_url": format!("https://komoju.com/sessions/{SESSION}"), "payment": payment,
     })
     .to_string()
-}
-
-/// Cards that are tried on one open page end no attempt, so nothing but these messages tells of them.
-#[tokio::test]
-async fn failed_tries_inside_one_session_are_a_sign_of_card_testing() {
-    let (gateway, _) = scripted();
-    let (memory, kept) = (Arc::new(MemoryLedger::new()), Kept::default());
-    let stored = ours(&gateway);
-    let _ = memory.expect(&stored.expected).await.unwrap();
-    let cashier = Cashier::builder_over(memory)
-        .gateway(gateway)
-        .clock(TestClock::new())
-        .security_sink(kept.clone())
-        .security_policy(SecurityPolicy::default().testing(TestingPolicy::default().declined(3, 50)))
-        .build()
-        .unwrap();
-    let _ = kept.take();
-    let mut told = Vec::new();
-    for number in 0..5 {
-        let failed = payment(json!({"status": "failed"}));
-        let message = signed(&event(&format!("evt-{number}"), "payment.failed", &failed));
-        assert_eq!(cashier.callback(&GatewayId::KOMOJU, message).await.status(), 200);
-        told.push(kept.words());
-    }
-    let suspected = "payment.testing.suspected decline_rate".to_owned();
-    let when: Vec<_> = told.iter().map(|words| words.contains(&suspected)).collect();
-    assert_eq!(when, [false, false, true, false, false], "{told:?}");
-    assert!(told[0].contains(&"payment.redirect.opened".to_owned()), "{told:?}");
 }
 
 // ----- vectors -----

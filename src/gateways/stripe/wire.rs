@@ -509,8 +509,8 @@ mod tests {
         ];
         for text in texts {
             let text = text.unwrap();
-            assert!(matches!(text.0, Cow::Borrowed(_)), "{text}");
-            assert!(body.as_bytes().as_ptr_range().contains(&text.as_ptr()), "{text}");
+            assert!(matches!(text.0, Cow::Borrowed(_)), "{}", &**text);
+            assert!(body.as_bytes().as_ptr_range().contains(&text.as_ptr()), "{}", &**text);
         }
         let escaped = body.replace("evt_1", "evt\\u005f1").replace("cs_1", "cs\\u005f1");
         let event = Event::read(escaped.as_bytes()).unwrap();
