@@ -294,3 +294,49 @@ impl HeldEvidence {
         Self { attempt, order, record }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_shopper_can_cause_shows_one_whatever_became_of_it() {
+        let (event, trust) = (EventId::new("evt_1").unwrap(), Trust::Signature);
+        for status in PaymentStatus::ALL {
+            let without = [PaymentStatus::Created, PaymentStatus::Unknown, PaymentStatus::Expired];
+            let applied = RecordKind::Applied {
+                from: PaymentStatus::Created,
+                to: status,
+                trust,
+                event: event.clone(),
+                gateway_status: GatewayWord::new("a word"),
+                evidence: String::new(),
+                checkout: None,
+                payment: None,
+            };
+            let heard = RecordKind::Heard {
+                status,
+                trust,
+                event: event.clone(),
+                checkout: None,
+                payment: None,
+            };
+            let held = RecordKind::Held {
+                reason: "late".to_owned(),
+                status,
+                trust,
+                event: event.clone(),
+                amount: None,
+                payment: None,
+                evidence: String::new(),
+            };
+            for kind in [applied, heard, held] {
+                assert_eq!(kind.shows_shopper(), !without.contains(&status), "{kind:?}");
+            }
+        }
+        assert!(RecordKind::Returned { cancelled: true }.shows_shopper());
+        assert!(!RecordKind::Closed { refused: true }.shows_shopper());
+        assert!(!RecordKind::Asked { answered: false }.shows_shopper());
+    }
+}

@@ -195,3 +195,23 @@ impl<T: Show> Show for Option<T> {
         self.as_ref().and_then(Show::reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_between_two_characters() {
+        for (kana, before, shown) in [(84, 3, 255), (85, 0, 255), (85, 1, 253), (85, 2, 254), (200, 1, 253)] {
+            let long = format!("{}{}", "x".repeat(before), "あ".repeat(kana));
+            let mut seen = 0;
+            text("order", &long, &mut |name, value| {
+                assert_eq!(name, "order");
+                let FieldValue::Text(cut) = value else { return };
+                assert!(long.starts_with(cut));
+                seen = cut.len();
+            });
+            assert_eq!(seen, shown, "{before} and {kana}");
+        }
+    }
+}

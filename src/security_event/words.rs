@@ -369,6 +369,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn severities_are_numbers_from_10_to_90_in_their_order() {
+        let numbers: Vec<_> = Severity::ALL.iter().map(|severity| severity.as_number()).collect();
+        assert_eq!(numbers, [10, 30, 50, 70, 90]);
+    }
+
+    #[test]
     fn a_text_is_one_short_visible_line_and_holds_no_card_data() {
         assert_eq!(EventText::new("佐藤 花子").as_str(), "佐藤 花子");
         let hostile = "a\nb\r\u{1b}[31mc\u{2028}d\u{202e}e\u{200b}f\u{0}g\u{85}h";

@@ -1,7 +1,6 @@
 //! Others meddle while a page is opened: what was given up, or what nobody confirmed, is there again each time. It ends, within so many
 //! rounds, and no attempt that could be paid is left behind unseen.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -10,40 +9,15 @@ use kessai::ledger::{CloseReason, Expected, StoredAttempt};
 use kessai::ledgers::MemoryLedger;
 use kessai::transport::{RetryPolicy, TransportErrorKind};
 use kessai::{
-    Addresses, ApiKey, Cashier, CheckoutRequest, Environment, ExpectedPayment, Gateway, GatewayId, Ledger, LineItem,
+    Addresses, ApiKey, Cashier, CheckoutRequest, Environment, ExpectedPayment, GatewayId, Ledger, LineItem,
     MerchantAccount, OpenError, PaymentStatus, StoreError,
 };
 use serde_json::json;
 
-use crate::support::around::{Around, Surrounded};
+use crate::support::around::{Meddler, Surrounded};
 use crate::support::scripted::Scripted;
 use crate::support::world::{TestClock, World, created, session};
 use crate::support::{order, start, stripe, yen};
-
-/// Does something right before each call of one name.
-struct Meddler {
-    call: &'static str,
-    does: Box<dyn Fn() + Send + Sync>,
-}
-
-impl fmt::Debug for Meddler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Meddler({})", self.call)
-    }
-}
-
-impl Around for Meddler {
-    fn before(&self, call: &'static str) -> Result<(), StoreError> {
-        if call == self.call {
-            (self.does)();
-        }
-        Ok(())
-    }
-
-    fn behind(&self, _call: &'static str) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 fn meddled(call: &'static str, memory: &Arc<MemoryLedger>, does: impl Fn() + Send + Sync + 'static) -> Arc<dyn Ledger> {
     let does = Box::new(does);

@@ -2,9 +2,9 @@
 
 use super::LedgerSource;
 use super::desk::{Desk, Found, all, at, ensure, same};
-use crate::conformance::proofs::say;
+use crate::conformance::proofs::{Statement, say};
 use crate::ledger::chain::Walk;
-use crate::ledger::{BreakReason, ChainCheck, Checkpoint, Head, Ledger, Note, verify};
+use crate::ledger::{BreakReason, ChainCheck, Checkpoint, CloseReason, Head, Ledger, Note, verify};
 use crate::payment::PaymentStatus;
 use crate::secret::CheckpointKey;
 
@@ -56,6 +56,17 @@ pub(super) async fn the_state_is_the_one_that_the_records_tell(source: &dyn Ledg
     desk.ledger.done(&due.key, at(8)).await.map_err(say)?;
     let failed = desk.open("order-4").await?;
     let _ = desk.hears(&failed, PaymentStatus::Failed).await?;
+    let closed = desk.written("order-5").await?;
+    let why = CloseReason::NotSent;
+    desk.ledger.close(&closed.attempt, why, at(9)).await.map_err(say)?;
+    // The second proof moves nothing and names the payment.
+    let waiting = desk.open("order-6").await?;
+    let pending = Statement::about(&waiting, PaymentStatus::Pending)?;
+    let unnamed = pending.clone().but(|said| said.payment = None);
+    let _ = desk.tell(&waiting.attempt, &unnamed).await?;
+    let _ = desk.tell(&waiting.attempt, &pending.heard_as("again")?).await?;
+    let named = desk.stored(&waiting.attempt).await?.payment;
+    ensure(named.is_some(), "the name of the payment is bound")?;
     ensure(check(desk.ledger.as_ref(), None).await?.is_intact(), "nothing is wrong")
 }
 

@@ -1,9 +1,12 @@
 //! What a chain alone cannot show, and what a checkpoint shows: an end that was cut off, and a chain written anew.
 
+use std::sync::{Arc, Mutex};
+
 use kessai::ledger::{BreakReason, Checkpoint, CheckpointError, Head, KeptRecord, continues};
 
 use super::encoding::{beginning, digest_of};
 use super::sample::{Copied, Sample, at, broken, intact, key};
+use crate::support::around::{Meddler, Surrounded};
 
 /// Cuts the ledger off behind a position, and takes back the state as somebody would who knows the crate: what is left tells a
 /// story without a contradiction.
@@ -200,6 +203,23 @@ async fn a_chain_goes_on_from_every_checkpoint_of_its_and_from_no_other() {
         let found = continues(&copy.ledger(), Some(&then)).await.unwrap().unwrap_err();
         assert_eq!((found.position, found.why), (from + 1, BreakReason::Altered));
     }
+}
+
+#[tokio::test]
+async fn what_goes_while_the_chain_is_walked_is_missed() {
+    let sample = Sample::make().await;
+    let count = sample.head().count;
+    let copied = sample.copy("walked");
+    let ledger = Arc::new(copied.ledger());
+    let raw = Mutex::new(copied.raw);
+    // The end is known by now, and the last record goes before it is read.
+    let does = Box::new(move || {
+        let sql = format!("DELETE FROM records WHERE position = {count}");
+        raw.lock().unwrap().execute_batch(&sql).unwrap();
+    });
+    let ledger = Surrounded::new(ledger, Arc::new(Meddler { call: "records", does }));
+    let found = continues(&ledger, None).await.unwrap().unwrap_err();
+    assert_eq!((found.position, found.why), (count, BreakReason::Missing));
 }
 
 #[test]

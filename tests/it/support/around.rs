@@ -223,3 +223,28 @@ impl Around for ByName {
         Ok(())
     }
 }
+
+/// Does something right before each call of one name.
+pub struct Meddler {
+    pub call: &'static str,
+    pub does: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Meddler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Meddler({})", self.call)
+    }
+}
+
+impl Around for Meddler {
+    fn before(&self, call: &'static str) -> Result<(), StoreError> {
+        if call == self.call {
+            (self.does)();
+        }
+        Ok(())
+    }
+
+    fn behind(&self, _call: &'static str) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
