@@ -197,8 +197,46 @@ impl<T: Show> Show for Option<T> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    /// The names and texts that a field is shown as.
+    fn shown(field: &impl Show) -> Vec<(&'static str, String)> {
+        let mut shown = Vec::new();
+        field.show("field", &mut |name, value| {
+            if let FieldValue::Text(text) = value {
+                shown.push((name, text.to_owned()));
+            }
+        });
+        shown
+    }
+
+    #[test]
+    fn every_kind_of_text_is_shown_and_what_is_about_a_gateway_says_which() {
+        let attempt = AttemptReference::random(crate::reference::ReferenceFormat::RANDOM_128).unwrap();
+        let order = MerchantReference::new("EC-1").unwrap();
+        let at = AtGateway {
+            gateway: GatewayId::STRIPE,
+            account: MerchantAccount::new("acct_1").unwrap(),
+        };
+        let payment = AboutPayment {
+            at: at.clone(),
+            attempt: attempt.clone(),
+            order: order.clone(),
+        };
+        let one = |text: &str| vec![("field", text.to_owned())];
+        assert_eq!(shown(&EventText::new("a text")), one("a text"));
+        assert_eq!(shown(&attempt), one(attempt.as_str()));
+        assert_eq!(shown(&Some(order)), one("EC-1"));
+        assert_eq!(shown(&None::<MerchantReference>), []);
+        let names: Vec<_> = shown(&payment).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["gateway", "account", "attempt", "order"]);
+        assert_eq!((at.place(), payment.place()), (Some(&at), Some(&at)));
+        assert_eq!(Some(at.clone()).place(), Some(&at));
+        assert_eq!((None::<AtGateway>.place(), attempt.place()), (None, None));
+        assert_eq!(Some(Reason::Token).reason(), Some(Reason::Token));
+    }
 
     #[test]
     fn a_text_that_is_too_long_is_cut_between_two_characters() {

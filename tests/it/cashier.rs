@@ -839,7 +839,9 @@ async fn what_callbacks_missed_is_found_by_asking() {
         0,
         "not at once"
     );
-    world.clock.advance(Duration::from_secs(120));
+    world.clock.advance(Duration::from_secs(119));
+    assert_eq!(world.cashier.sweep(&SweepPolicy::default()).await.unwrap().asked, 0);
+    world.clock.advance(Duration::from_secs(1));
     world
         .script
         .answer(200, session(&attempt, "complete", "paid").to_string());
