@@ -351,6 +351,11 @@ mod tests {
                 .build()
                 .is_ok()
         );
+        for (length, fits) in [(1, true), (64, true), (65, false), (66, false)] {
+            let setting = "s".repeat(length);
+            let built = builder("tshop00099661", "kq7w2x9e", &setting, Sandbox).build();
+            assert_eq!(built.is_ok(), fits, "{length}");
+        }
         let loopback = builder("9100000000001", "kq7w2x9e", "shop01", Live).endpoint("http://127.0.0.1:1");
         assert!(matches!(loopback.build(), Err(ConfigError::Environment { .. })));
         assert!(
