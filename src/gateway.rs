@@ -355,6 +355,26 @@ impl<G: Gateway + ?Sized> Gateway for Arc<G> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "stripe")]
+    #[test]
+    fn a_stores_gateways_are_all_listed_and_none_twice() {
+        use crate::addresses::Addresses;
+        use crate::secret::ApiKey;
+        use crate::sign::SigningKeys;
+        let stripe = crate::gateways::stripe::Stripe::builder(
+            ApiKey::new("sk_test_0123456789abcdef").unwrap(),
+            SigningKeys::from_texts(["whsec_0123456789abcdef"]).unwrap(),
+            Addresses::new("https://shop.example", "/pay/stripe").unwrap(),
+        );
+        let stripe: Arc<dyn Gateway> = Arc::new(stripe.build().unwrap());
+        let mut gateways = Gateways::new();
+        assert_eq!(gateways.iter().count(), 0);
+        gateways.add(Arc::clone(&stripe)).unwrap();
+        assert!(gateways.add(stripe).is_err());
+        let listed: Vec<_> = gateways.iter().map(|gateway| gateway.id()).collect();
+        assert_eq!(listed, [GatewayId::STRIPE]);
+    }
+
     #[test]
     fn a_self_check_passes_in_one_case_of_eight_and_a_changed_message_is_the_worst() {
         use SelfCheckError as E;

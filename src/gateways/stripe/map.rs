@@ -430,6 +430,29 @@ pub(super) fn time(seconds: u64) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkout::LineItem;
+    use crate::reference::MerchantReference;
+
+    #[test]
+    fn a_page_lives_as_long_as_asked_within_the_bounds_and_a_day_if_nothing_is_said() {
+        let of = |valid_for: Option<u64>| {
+            let item = LineItem::new("Sencha", Money::new(1980, Currency::JPY), 1).unwrap();
+            let mut request = CheckoutRequest::builder(MerchantReference::new("EC-1").unwrap()).item(item);
+            if let Some(seconds) = valid_for {
+                request = request.valid_for(Duration::from_secs(seconds));
+            }
+            plan(&request.build().unwrap())
+                .ok()
+                .map(|plan| plan.valid_for.as_secs())
+        };
+        assert_eq!(of(None), Some(86_400));
+        for within in [1800, 1800 + 1, 86400 - 1, 86400] {
+            assert_eq!(of(Some(within)), Some(within));
+        }
+        for outside in [1800 - 1, 86400 + 1] {
+            assert_eq!(of(Some(outside)), None, "{outside}");
+        }
+    }
 
     #[test]
     fn amounts_go_there_and_come_back_in_stripes_units() {

@@ -150,15 +150,15 @@ pub(super) fn attempts_to_ask(
     let (now, until) = (micros(due.now)?, micros(lease_end(due.now, due.lease)?)?);
     let (mut attempts, mut damage) = (Vec::new(), None);
     for (seq, read) in read::due(db, &due.gateway, now, due.limit)? {
-        match damage_or(read)? {
+        match read {
             Ok(attempt) => attempts.push(attempt),
-            Err(error) => {
+            Err(lost) => {
                 run(
                     db,
                     "UPDATE attempts SET ask_lease_until = ?2 WHERE seq = ?1",
                     (seq, until),
                 )?;
-                damage = Some(error);
+                damage = Some(lost.into_store_error());
             }
         }
     }
@@ -221,29 +221,21 @@ pub(super) fn next_fulfilment(
     let Some((seq, read)) = read::fulfilment_to_do(db, micros(at)?)? else {
         return Ok(Ok(None));
     };
-    let mut fulfilment = match damage_or(read)? {
+    let mut fulfilment = match read {
         Ok(fulfilment) => fulfilment,
-        Err(damage) => {
+        Err(lost) => {
             run(
                 db,
                 "UPDATE fulfilments SET lease_until = ?2 WHERE seq = ?1",
                 (seq, until),
             )?;
-            return Ok(Err(damage));
+            return Ok(Err(lost.into_store_error()));
         }
     };
     fulfilment.deliveries = fulfilment.deliveries.saturating_add(1);
     let sql = "UPDATE fulfilments SET lease_until = ?2, deliveries = ?3 WHERE key = ?1";
     run(db, sql, (fulfilment.key.as_str(), until, fulfilment.deliveries))?;
     Ok(Ok(Some(fulfilment)))
-}
-
-/// Damage is about one row; every other trouble is about the operation.
-fn damage_or<T>(read: Result<T, Trouble>) -> Result<Result<T, StoreError>, Trouble> {
-    match read.map_err(Trouble::into_store_error) {
-        Err(error) if !error.is_damage() => Err(error.into()),
-        read => Ok(read),
-    }
 }
 
 pub(super) fn done(db: &Connection, key: &FulfilmentKey, at: SystemTime) -> Result<bool, Trouble> {
