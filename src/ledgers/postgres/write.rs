@@ -256,7 +256,7 @@ pub(super) async fn next_fulfilment(
     let values: Values<'_> = &[&micros(at)?, &until, &i64::from(u32::MAX)];
     let found = db.first(sql, values).await?;
     match found.as_ref().map(read::read_fulfilment).transpose() {
-        Err(Trouble::Store(error)) if error.is_damage() => Ok(Err(error)),
+        Err(Trouble::Store(lost)) => Ok(Err(lost)),
         read => read.map(Ok),
     }
 }
