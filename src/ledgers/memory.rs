@@ -148,7 +148,15 @@ impl Ledger for MemoryLedger {
             let at = kept(at)?;
             let next = asked.next.map(kept).transpose()?;
             let row = state.row(seen.reference())?;
-            let after = rules::after_question(&row.attempt, seen, &Asked { next, ..*asked }, at);
+            let after = rules::after_question(
+                &row.attempt,
+                seen,
+                &Asked {
+                    answered: asked.answered,
+                    next,
+                },
+                at,
+            );
             row.attempt.asks = after.asks;
             row.attempt.asked_at = after.asked_at;
             row.attempt.next_ask = after.next_ask;

@@ -195,7 +195,15 @@ pub(super) async fn asked(db: &mut Db<'_>, seen: &StoredAttempt, asked: &Asked, 
     let next = asked.next.map(kept).transpose()?;
     let attempt = seen.reference();
     let stored = read::attempt_locked(db, attempt).await?.ok_or(NO_SUCH_ATTEMPT)?;
-    let after = rules::after_question(&stored, seen, &Asked { next, ..*asked }, at);
+    let after = rules::after_question(
+        &stored,
+        seen,
+        &Asked {
+            answered: asked.answered,
+            next,
+        },
+        at,
+    );
     let sql = "UPDATE {s}.attempts SET asks = $2, asked_at = $3, next_ask = $4, \
                ask_lease_until = CASE WHEN $5 THEN NULL ELSE ask_lease_until END WHERE attempt = $1";
     let row: Values<'_> = &[

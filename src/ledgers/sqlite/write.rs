@@ -177,7 +177,15 @@ pub(super) fn asked(db: &Connection, seen: &StoredAttempt, asked: &Asked, at: Sy
     let at = kept(at)?;
     let next = asked.next.map(kept).transpose()?;
     let attempt = seen.reference();
-    let after = rules::after_question(&stored(db, attempt)?, seen, &Asked { next, ..*asked }, at);
+    let after = rules::after_question(
+        &stored(db, attempt)?,
+        seen,
+        &Asked {
+            answered: asked.answered,
+            next,
+        },
+        at,
+    );
     let (asked_at, next_ask) = (
         after.asked_at.map(micros).transpose()?,
         after.next_ask.map(micros).transpose()?,
