@@ -4,7 +4,9 @@ use super::LedgerSource;
 use super::desk::{Desk, Found, all, at, ensure, same};
 use crate::conformance::proofs::{Statement, say};
 use crate::ledger::chain::Walk;
-use crate::ledger::{BreakReason, ChainCheck, Checkpoint, CloseReason, Head, Ledger, Note, verify};
+use crate::ledger::{
+    BreakReason, ChainCheck, Checkpoint, CloseReason, Head, Ledger, Note, StoreNote, SwitchText, verify,
+};
 use crate::payment::PaymentStatus;
 use crate::secret::CheckpointKey;
 
@@ -26,6 +28,17 @@ pub(super) async fn every_record_follows_the_one_before_it(source: &dyn LedgerSo
             .await
             .map_err(say)?;
     }
+    let before = desk.ledger.head().await.map_err(say)?;
+    let keys = StoreNote::KeysChanged {
+        gateway: desk.gateway.id(),
+        account: desk.gateway.account().clone(),
+        actor: SwitchText::new("an operator").map_err(say)?,
+        label: SwitchText::new("other keys").map_err(say)?,
+    };
+    desk.ledger.note_store(&keys, at(10)).await.map_err(say)?;
+    let noted = desk.ledger.records(before.count, 9).await.map_err(say)?;
+    let kinds: Vec<_> = noted.iter().map(|record| record.kind.as_str()).collect();
+    same("a note about the store", &kinds, &vec!["keys_changed"])?;
     let head = desk.ledger.head().await.map_err(say)?;
     // In pages of any size it is the same chain.
     for size in [1, 7, 1000] {

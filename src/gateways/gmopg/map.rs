@@ -289,10 +289,10 @@ mod tests {
                 .map(|plan| plan.valid_for.as_secs())
         };
         assert_eq!(of(None), Some(86_400));
-        for within in [600, 600 + 1, 5184000 - 1, 5184000] {
+        for within in [600, 600 + 1, 5_184_000 - 1, 5_184_000] {
             assert_eq!(of(Some(within)), Some(within));
         }
-        for outside in [600 - 1, 5184000 + 1] {
+        for outside in [600 - 1, 5_184_000 + 1] {
             assert_eq!(of(Some(outside)), None, "{outside}");
         }
     }

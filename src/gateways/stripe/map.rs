@@ -446,10 +446,10 @@ mod tests {
                 .map(|plan| plan.valid_for.as_secs())
         };
         assert_eq!(of(None), Some(86_400));
-        for within in [1800, 1800 + 1, 86400 - 1, 86400] {
+        for within in [1800, 1800 + 1, 86_400 - 1, 86_400] {
             assert_eq!(of(Some(within)), Some(within));
         }
-        for outside in [1800 - 1, 86400 + 1] {
+        for outside in [1800 - 1, 86_400 + 1] {
             assert_eq!(of(Some(outside)), None, "{outside}");
         }
     }

@@ -43,13 +43,16 @@ pub(super) fn latest(db: &Connection, limit: usize) -> Result<Vec<StoredAttempt>
     all(db, sql, [rows(limit)], read_attempt)
 }
 
+/// The place of a row, and what reading it said.
+pub(super) type Placed<T> = (i64, Result<T, Trouble>);
+
 /// Those of a gateway that are due at a time and not handed out, oldest due first, each with its place and what reading it said.
 pub(super) fn due(
     db: &Connection,
     gateway: &GatewayId,
     now: i64,
     limit: usize,
-) -> Result<Vec<(i64, Result<StoredAttempt, Trouble>)>, Trouble> {
+) -> Result<Vec<Placed<StoredAttempt>>, Trouble> {
     let sql = attempts_where!(
         "WHERE gateway = ?1 AND next_ask <= ?2 AND (ask_lease_until IS NULL OR ask_lease_until <= ?2) \
          ORDER BY next_ask, seq LIMIT ?3"
@@ -155,10 +158,7 @@ fn right_of(db: &Connection, attempt: &AttemptReference) -> Result<Option<Fulfil
 }
 
 /// The oldest right that is not done and not handed out, with its place and what reading it said.
-pub(super) fn fulfilment_to_do(
-    db: &Connection,
-    now: i64,
-) -> Result<Option<(i64, Result<Fulfilment, Trouble>)>, Trouble> {
+pub(super) fn fulfilment_to_do(db: &Connection, now: i64) -> Result<Option<Placed<Fulfilment>>, Trouble> {
     // One whose attempt is not there is read as what it is, a contradiction.
     let sql = "SELECT f.key, f.deliveries, f.done_at, a.expected, f.merchant_order, f.seq \
                FROM fulfilments f LEFT JOIN attempts a USING (attempt) \
