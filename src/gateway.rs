@@ -371,7 +371,7 @@ mod tests {
         assert_eq!(gateways.iter().count(), 0);
         gateways.add(Arc::clone(&stripe)).unwrap();
         assert!(gateways.add(stripe).is_err());
-        let listed: Vec<_> = gateways.iter().map(|gateway| gateway.id()).collect();
+        let listed: Vec<_> = gateways.iter().map(super::Gateway::id).collect();
         assert_eq!(listed, [GatewayId::STRIPE]);
     }
 
