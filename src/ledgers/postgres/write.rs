@@ -247,8 +247,8 @@ pub(super) async fn note(
     Ok(first)
 }
 
-/// A right that somebody else is being handed at the moment is passed over and not waited for. The inner error is about damage:
-/// the damaged right is reserved all the same, so that the next call passes over it.
+/// A right that somebody else is being handed at the moment is passed over and not waited for. The inner error is about a right
+/// that cannot be read: it is reserved all the same, so that the next call passes over it.
 pub(super) async fn next_fulfilment(
     db: &mut Db<'_>,
     at: SystemTime,

@@ -141,7 +141,7 @@ pub(super) fn apply(db: &Connection, judgement: &Judgement, at: SystemTime) -> R
     Ok(decision.verdict)
 }
 
-/// The inner error is about damage. What was written stays then: only the damaged are reserved, so that the next call passes over
+/// The inner error is about rows that cannot be read. What was written stays then: only these are reserved, so that the next call passes over
 /// them.
 pub(super) fn attempts_to_ask(
     db: &Connection,
@@ -218,7 +218,7 @@ pub(super) fn note(db: &Connection, attempt: &AttemptReference, note: Note, at: 
     Ok(first)
 }
 
-/// The inner error is about damage. What was written stays then: the damaged right is reserved, so that the next call passes over
+/// The inner error is about a right that cannot be read. What was written stays then: that one is reserved, so that the next call passes over
 /// it.
 pub(super) fn next_fulfilment(
     db: &Connection,
